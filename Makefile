@@ -1,0 +1,52 @@
+# What a developer does here; each target says what it is for. Python 3.11 is all that must be there before.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
+
+.PHONY: setup demo test lint bench lock clean
+
+# Kafka, Cassandra, a replayed stream and a look at what was collected; nothing needs Docker.
+demo: setup
+	$(BIN)/starling demo
+
+# Everything that a change must pass. The first run fetches Kafka and Cassandra (about 110 MB, two minutes).
+test: lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Figures; see benchmarks/README.md.
+bench: setup
+	$(BIN)/python -m benchmarks
+
+setup: $(READY)
+
+# In steps: what builds packages comes first, by hash like everything else, because pyspark exists only as source.
+$(READY): requirements/build.txt requirements/all.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+		{ echo "Starling needs Python 3.11; set PYTHON=/path/to/python3.11 (found: $(PYTHON))" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/all.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# After a change of pyproject.toml, or of a version in app/local/artifacts.py: new locks and new lists of jars.
+# UPGRADE=--upgrade takes the newest versions that fit.
+lock:
+	@test -x $(BIN)/uv || { echo "no uv in .venv; run 'make setup' first" >&2; exit 1; }
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra local --group test --group lint --group bench --group build -o requirements/all.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --constraint requirements/all.txt -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) --group build --constraint requirements/all.txt -o requirements/build.txt
+	$(BIN)/python -m app.local.artifacts
+
+# The environment and caches; what was collected (.starling) stays, `starling down --purge` removes that.
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The agents: each receives, calls pure logic, sends, and lets `batches` acknowledge."""

@@ -1,0 +1,84 @@
+"""Normalization: posts of events in, rows of Cassandra out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import monotonic, time
+
+import faust
+from faust.types import EventT, StreamT
+
+from agents.batches import batches
+from agents.publishing import Publisher
+from agents.sending import bury, send_all
+from app.clients.cassandra import Writer
+from app.domain.posts import Malformed
+from app.domain.records import DeadLetter, Line, classified_record
+from app.domain.rows import Row, row_of
+from app.metrics import POST_AGE_SECONDS, ROWS_OF_PURGED, WRITE_SECONDS
+from app.settings import Settings
+from app.topics import CLASSIFIED, full_name
+from tables.activity import ActivityTable
+from tables.known_events import KnownEvents
+
+
+def add_normalization(
+    app: faust.App, settings: Settings, events: KnownEvents, publisher: Publisher, writer: Writer
+) -> None:
+    """Give the app the agent that normalizes and stores."""
+    topic = app.topic(full_name(CLASSIFIED, settings), key_type=bytes, value_type=bytes, allow_empty=True)
+    activity = ActivityTable(app, full_name(CLASSIFIED, settings), settings.partitions)
+    publisher.add(activity.entries)
+
+    @app.agent(topic, name="normalization")
+    async def normalization(stream: StreamT[bytes]) -> None:
+        """Store the posts of events, count them, and bury what cannot be stored."""
+        async for batch in batches(stream, app, settings):
+            await events.view.wait_complete()
+            await writer.connected()
+            started = monotonic()
+            rows, dead = await _rows(batch, events)
+            refused = await writer.write(list({(row.code, row.bucket, row.post_id): row for _, row in rows}.values()))
+            dead += [_dead(row, why) for row, why in refused]
+            await send_all(app, bury(dead, settings))
+            if batch.lost:
+                continue
+            never = {id(row) for row, _ in refused}
+            publisher.changed(await activity.count((place, row) for place, row in rows if id(row) not in never))
+            WRITE_SECONDS.observe(monotonic() - started)
+            _measure_age(row for _, row in rows)
+
+
+async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[list[tuple[int, Row]], list[DeadLetter]]:
+    rows: list[tuple[int, Row]] = []
+    dead: list[DeadLetter] = []
+    for taken in batch:
+        message = taken.message
+        try:
+            record = classified_record(message.key, message.value, dict(message.headers or ()))
+        except ValueError as wrong:
+            dead.append(
+                DeadLetter(message.topic, message.partition, message.offset, 0, str(wrong), message.value or b"")
+            )
+            continue
+        event = await events.at_least(record.code, record.version)
+        if event is None:
+            ROWS_OF_PURGED.inc(len(record.posts))
+            continue
+        for number, (line, post) in enumerate(zip(record.lines, record.posts, strict=True)):
+            try:
+                rows.append((message.partition, row_of(event, record.version, line, post)))
+            except Malformed as malformed:
+                dead.append(DeadLetter(message.topic, message.partition, message.offset, number, str(malformed), post))
+    return rows, dead
+
+
+def _dead(row: Row, why: str) -> DeadLetter:
+    line: Line = row.line
+    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.raw)
+
+
+def _measure_age(rows: Iterable[Row]) -> None:
+    now = time()
+    for received_at in {row.line.received_at for row in rows}:
+        POST_AGE_SECONDS.observe(max(0.0, now - received_at / 1000))

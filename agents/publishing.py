@@ -1,0 +1,56 @@
+"""Publishes counts on `activity`, for whoever wants to watch: once a second, only what changed.
+
+Only the owner of a partition tells its counts. A new owner tells them all once: the last one may have been killed
+before it told what it had counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import faust
+from faust.types import TP
+
+from agents.sending import Outgoing, send_all
+from app.settings import Settings
+from app.topics import ACTIVITY, full_name
+
+INTERVAL = 1.0
+
+Entries: TypeAlias = Iterable[tuple[TP, str, bytes]]  # whose partition, key, value
+
+
+class Publisher:
+    """Holds the newest value of each key until the next publication."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._app = app
+        self._topic = full_name(ACTIVITY, settings)
+        self._pending: dict[str, tuple[TP, bytes]] = {}
+        self._sources: list[Callable[[TP], Entries]] = []
+        self._owned: set[TP] = set()
+        self._gained: set[TP] = set()
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.timer(INTERVAL)(self._publish)
+
+    def add(self, entries_of: Callable[[TP], Entries]) -> None:
+        """Tell also what this gives of a partition, once it is ours."""
+        self._sources.append(entries_of)
+
+    def changed(self, entries: Entries) -> None:
+        """Note new values by key."""
+        self._pending.update((key, (partition, value)) for partition, key, value in entries)
+
+    async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_: object) -> None:
+        self._gained = (self._gained | (assigned - self._owned)) & assigned
+        self._owned = set(assigned)
+
+    async def _publish(self) -> None:
+        if self._app.rebalancing:
+            return  # the tables are being recovered
+        gained, self._gained = self._gained, set()
+        told = {key: value for tp in gained for entries in self._sources for _, key, value in entries(tp)}
+        told |= {key: value for key, (tp, value) in self._pending.items() if tp in self._owned}
+        self._pending.clear()
+        await send_all(self._app, [Outgoing(self._topic, key.encode(), value) for key, value in told.items()])

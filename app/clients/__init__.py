@@ -1,0 +1,1 @@
+"""Connections to the servers that Starling needs: Kafka and Cassandra."""

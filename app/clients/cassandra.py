@@ -1,0 +1,242 @@
+"""Connects to Cassandra, and writes rows: many of one partition in one unlogged batch, until they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import stamina
+from cassandra import (
+    InvalidRequest,
+    OperationTimedOut,
+    RequestExecutionException,
+    Unauthorized,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
+from mode import Service
+
+from app import schema
+from app.clients.connection import Connection
+from app.clients.encoding import encode_bucket, encode_raw, encode_row
+from app.domain.rows import Row
+from app.errors import Unavailable
+from app.metrics import ROWS_WRITTEN, WRITE_RETRIES
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# What passes when Cassandra is back: nothing of it is a property of the rows.
+TRANSIENT = (NoHostAvailable, OperationTimedOut, RequestExecutionException, ConnectionException, OSError)
+WRITE_TIMEOUT = 10.0  # seconds; Cassandra's own is 2, the rest is queueing
+# 64 rows with their raw JSON are about 300 kB: large enough to save round trips, small beside the 16 MB limit.
+BATCH_ROWS = 64
+BATCH_BYTES = 512 * 1024
+
+
+def cluster(settings: Settings) -> Cluster:
+    """A cluster object by the settings, not yet connected."""
+    points = [point.rsplit(":", 1) for point in settings.cassandra.split(",")]
+    auth = None
+    if settings.cassandra_username:
+        secret = settings.cassandra_password.get_secret_value() if settings.cassandra_password else ""
+        auth = PlainTextAuthProvider(settings.cassandra_username, secret)
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(settings.cassandra_datacenter)),
+        request_timeout=WRITE_TIMEOUT,
+        row_factory=tuple_factory,
+    )
+    return Cluster(
+        [host for host, _ in points],
+        port=int(points[0][1]),
+        auth_provider=auth,
+        ssl_context=ssl.create_default_context(cafile=settings.cassandra_ca_file)
+        if settings.cassandra_ca_file
+        else None,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=4,
+        connect_timeout=settings.connect_timeout,
+        connection_class=Connection,
+        compression=False,  # the way to Cassandra is short, CPU is what a worker lacks
+    )
+
+
+def connect(settings: Settings) -> Session:
+    """A connected session without a keyspace: statements name theirs. Blocks. Raises Unavailable."""
+    made = cluster(settings)
+    try:
+        return made.connect()
+    except (*TRANSIENT, Unauthorized) as error:
+        made.shutdown()
+        raise Unavailable(f"Cassandra is not reachable at {settings.cassandra} ({_why(error)})") from None
+
+
+def _why(error: Exception) -> str:
+    inner = next(iter(error.errors.values()), error) if isinstance(error, NoHostAvailable) else error
+    return type(inner).__name__
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[Session]:
+    """A session for a while. Raises Unavailable."""
+    made = connect(settings)
+    try:
+        yield made
+    finally:
+        made.cluster.shutdown()
+
+
+class Rejected(Exception):
+    """Cassandra will never take this row; the message says why."""
+
+
+class Writer(Service):
+    """Writes posts. One a process; connects in the background, `connected` must have returned before `write`."""
+
+    abstract = False
+    logger = logging.getLogger("mode.writer")
+
+    def __init__(self, settings: Settings, purged: Callable[[str, int], bool], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._purged = purged  # (event code, version): whether its rows are no longer wanted
+        self._connected = asyncio.Event()
+        self._slots = asyncio.Semaphore(settings.write_concurrency)
+        self._listed: dict[tuple[str, int, str], None] = {}
+        self._session: Session | None = None
+        self._inserts: dict[str, PreparedStatement] = {}
+        self.waiting = True  # for Cassandra, be it to connect or to write
+
+    async def connected(self) -> None:
+        """Return once there is a connection."""
+        await self._connected.wait()
+
+    @Service.task
+    async def _connect(self) -> None:
+        """Connect, as long as that takes."""
+        async for attempt in _for_ever(Unavailable):
+            with attempt:
+                self._session, self._inserts = await asyncio.to_thread(self._prepared)
+        self.waiting = False
+        self._connected.set()
+        log.info("connected to Cassandra", extra={"at": self._settings.cassandra})
+
+    def _prepared(self) -> tuple[Session, dict[str, PreparedStatement]]:
+        made = connect(self._settings)
+        try:
+            names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET)
+            return made, {name: made.prepare(schema.insert(self._settings, name)) for name in names}
+        except (InvalidRequest, *TRANSIENT) as error:
+            made.cluster.shutdown()
+            raise Unavailable(f"Cassandra's schema is not ready ({error}); `starling migrate` makes it") from None
+
+    async def on_stop(self) -> None:
+        """End the connection."""
+        if self._session is not None:
+            self._session.cluster.shutdown()
+
+    async def write(self, rows: list[Row]) -> list[tuple[Row, str]]:
+        """Write rows and return when all are acknowledged; those that Cassandra will never take come back with why."""
+        partitions: dict[tuple[str, int, str], list[Row]] = {}
+        for row in rows:
+            partitions.setdefault((row.code, row.born, row.bucket), []).append(row)
+        await asyncio.gather(*[self._list(group[0]) for key, group in partitions.items() if key not in self._listed])
+        batches = [batch for group in partitions.values() for batch in _cut(group)]
+        refused = await asyncio.gather(*[self._write(batch) for batch in batches])
+        return [entry for entries in refused for entry in entries]
+
+    async def _list(self, row: Row) -> None:
+        """Put the bucket on its event's list, before the first row stands in it; a purge takes it off."""
+        bound = BoundStatement(self._inserts[schema.EVENT_BUCKET])
+        bound.values = encode_bucket(row)
+        await self._until_done(bound, row)
+        self._listed[row.code, row.born, row.bucket] = None
+        if len(self._listed) > 10_000:
+            del self._listed[next(iter(self._listed))]
+
+    async def _write(self, rows: list[Row]) -> list[tuple[Row, str]]:
+        try:
+            await self._until_done(self._batch(rows), rows[0])
+        except Rejected as rejected:
+            if len(rows) == 1:
+                return [(rows[0], str(rejected))]
+            refused = [await self._write([row]) for row in rows]
+            return [entry for entries in refused for entry in entries]
+        ROWS_WRITTEN.inc(len(rows))
+        return []
+
+    def _batch(self, rows: list[Row]) -> BatchStatement:
+        batch = BatchStatement(BatchType.UNLOGGED)
+        for row in rows:
+            for table, values in ((schema.TWEET, encode_row(row)), (schema.TWEET_RAW, encode_raw(row))):
+                bound = BoundStatement(self._inserts[table])
+                bound.values = values
+                batch.add(bound)
+        return batch
+
+    async def _until_done(self, statement: BatchStatement | BoundStatement, row: Row) -> None:
+        async with self._slots:
+            try:
+                await self._execute(statement)
+            except TRANSIENT as error:
+                await self._again(statement, row, error)
+
+    async def _again(self, statement: BatchStatement | BoundStatement, row: Row, error: Exception) -> None:
+        """Try until Cassandra has it; the posts wait here and their offsets stand still."""
+        log.warning("Cassandra does not take writes; trying again", extra={"why": _why(error)})
+        self.waiting = True
+        async for attempt in _for_ever(TRANSIENT):
+            with attempt:
+                WRITE_RETRIES.inc()
+                if self._purged(row.code, row.born):
+                    break  # what is written after the purge would stay for ever
+                await self._execute(statement)
+        self.waiting = False
+
+    async def _execute(self, statement: BatchStatement | BoundStatement) -> None:
+        """One try. The driver answers on a thread of its own."""
+        assert self._session is not None  # noqa: S101 -- `connect` comes first
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if done.cancelled():
+                return
+            if error is None:
+                done.set_result(None)
+            elif isinstance(error, InvalidRequest):
+                done.set_exception(Rejected(str(error)))
+            else:
+                done.set_exception(error)
+
+        future: Any = self._session.execute_async(statement)
+        future.add_callbacks(
+            lambda _rows: loop.call_soon_threadsafe(settle, None),
+            lambda error: loop.call_soon_threadsafe(settle, error),
+        )
+        await done
+
+
+def _for_ever(errors: type[Exception] | tuple[type[Exception], ...]) -> Any:
+    """Tries without end, 0.1 s to 10 s apart: giving up would lose posts or move an offset too early."""
+    return stamina.retry_context(on=errors, attempts=None, timeout=None, wait_initial=0.1, wait_max=10.0)
+
+
+def _cut(rows: list[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        if batch and (len(batch) >= BATCH_ROWS or size + row.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row.size
+    if batch:
+        yield batch

@@ -1,0 +1,121 @@
+"""How every Kafka client of Starling connects."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from app.errors import Unavailable
+from app.settings import Settings
+from app.topics import MAX_RECORD_BYTES
+
+_PROBE_SECONDS = 10.0
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """Context for encrypted connections, None for plain ones."""
+    if not settings.kafka_security_protocol.endswith("SSL"):
+        return None
+    return ssl.create_default_context(cafile=settings.kafka_ca_file)
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Arguments that every aiokafka client takes."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka.split(","),
+        "security_protocol": settings.kafka_security_protocol,
+        "ssl_context": ssl_context(settings),
+        "request_timeout_ms": int(settings.connect_timeout * 1000),
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        arguments |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+        }
+    return arguments
+
+
+def unreachable(settings: Settings, error: BaseException) -> Unavailable:
+    """The one line that says that Kafka does not answer."""
+    return Unavailable(f"Kafka is not reachable at {settings.kafka} ({type(error).__name__}); `starling up` starts one")
+
+
+@asynccontextmanager
+async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A started producer that loses and doubles nothing by itself. Raises Unavailable."""
+    client = AIOKafkaProducer(
+        **connection(settings),
+        acks="all",
+        enable_idempotence=True,
+        compression_type="zstd",
+        linger_ms=5,
+        max_batch_size=1024 * 1024,
+        max_request_size=MAX_RECORD_BYTES,
+    )
+    try:
+        await client.start()
+    except (KafkaError, OSError) as error:
+        await client.stop()
+        raise unreachable(settings, error) from None
+    try:
+        yield client
+    finally:
+        # It flushes, without end while Kafka is away.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.stop(), settings.connect_timeout)
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client. Raises Unavailable."""
+    client = AIOKafkaAdminClient(**connection(settings))
+    try:
+        await client.start()
+    except (KafkaError, OSError) as error:
+        await client.close()
+        raise unreachable(settings, error) from None
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def committed_offset(settings: Settings, group: str, topic: str, partition: int) -> int | None:
+    """What a group has committed of a partition; None if nothing yet. Raises Unavailable, KafkaError."""
+    place = TopicPartition(topic, partition)
+    async with admin(settings) as client:
+        found = await client.list_consumer_group_offsets(group, partitions=[place])
+    return int(found[place].offset) if place in found and found[place].offset >= 0 else None
+
+
+async def first_offset(settings: Settings, topic: str, partition: int, offset: int) -> int | None:
+    """Offset of the first record of a partition at or after `offset`; None if there is none up to its end.
+
+    Raises KafkaError where Kafka does not answer: a slow answer must not pass for "there is none".
+    """
+    client = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    await client.start()
+    try:
+        place = TopicPartition(topic, partition)
+        client.assign([place])
+        end = (await client.end_offsets([place]))[place]
+        client.seek(place, offset)
+        async with asyncio.timeout(_PROBE_SECONDS):
+            while await client.position(place) < end:
+                for records in (await client.getmany(place, timeout_ms=100, max_records=1)).values():
+                    if records:
+                        return int(records[0].offset)
+    except TimeoutError:
+        raise KafkaTimeoutError(f"no answer about {topic}:{partition} within {_PROBE_SECONDS:g} s") from None
+    else:
+        return None
+    finally:
+        await client.stop()

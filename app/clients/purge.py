@@ -1,0 +1,26 @@
+"""Removes all rows of an event."""
+
+from __future__ import annotations
+
+import stamina
+
+from app.clients.cassandra import TRANSIENT, session
+from app.errors import Unavailable
+from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
+from app.settings import Settings
+
+
+@stamina.retry(on=(Unavailable, *TRANSIENT), attempts=None, timeout=None, wait_max=10)
+def purge_rows(settings: Settings, code: str, *, and_list: bool = False) -> None:
+    """Delete every partition of the event, and their list if told; blocks, and tries until it is done. Repeatable."""
+    keyspace = settings.keyspace
+    with session(settings) as cassandra:
+        find = cassandra.prepare(f"SELECT bucket FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = ?")  # noqa: S608
+        for (bucket,) in list(cassandra.execute(find, [code])):
+            for table in (TWEET_RAW, TWEET):
+                cassandra.execute(
+                    f"DELETE FROM {keyspace}.{table} WHERE event_name = %s AND bucket = %s",  # noqa: S608
+                    [code, bucket],
+                )
+        if and_list:
+            cassandra.execute(f"DELETE FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = %s", [code])  # noqa: S608

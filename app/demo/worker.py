@@ -1,0 +1,116 @@
+"""The worker of a demo: `starling worker --role all`, a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.demo.interrupts import deaf
+from app.errors import UserError
+from app.local.probe import web_answers
+from app.local.server import free_ports
+from app.settings import Settings, state_dir
+from app.topics import EVENTS, full_name
+
+READY_SECONDS = 90.0
+STOP_SECONDS = 8.0  # for its last batches and commits; what is left then is thrown away anyway
+
+
+class Worker:
+    """A running worker; `check` tells whether it still is."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, settings: Settings) -> None:
+        self._process = process
+        self.log = log
+        self.settings = settings
+
+    @property
+    def address(self) -> str:
+        """Where its pages are."""
+        return f"http://{self.settings.web_host}:{self.settings.web_port}"
+
+    def check(self) -> None:
+        """Raise UserError if it has ended."""
+        status = self._process.poll()
+        if status is not None:
+            raise UserError(f"the worker ended with status {status}; see {self.log}")
+
+    def wait_ready(self) -> None:
+        """Wait until it says that it is ready. Raises UserError."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not web_answers(self.settings.web_host, self.settings.web_port, "/readyz"):
+            self.check()
+            if time.monotonic() > deadline:
+                raise UserError(f"the worker is not ready after {READY_SECONDS:.0f} s; see {self.log}")
+            time.sleep(0.1)
+
+    def wait_knows(self, events: int) -> None:
+        """Wait until so many events are in its view: an event's posts are only found from then on. Raises UserError."""
+        wanted = f'starling_view_records{{topic="{full_name(EVENTS, self.settings)}"}} {events:.1f}'
+        deadline = time.monotonic() + READY_SECONDS
+        while wanted not in self._page("/metrics"):
+            self.check()
+            if time.monotonic() > deadline:
+                raise UserError(f"the worker does not know its events after {READY_SECONDS:.0f} s; see {self.log}")
+            time.sleep(0.1)
+
+    def _page(self, path: str) -> str:
+        link = http.client.HTTPConnection(self.settings.web_host, self.settings.web_port, timeout=5)
+        try:
+            link.request("GET", path)
+            return link.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            link.close()
+
+    def stop(self) -> None:
+        """End it, by force after a few seconds."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+                return
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@contextmanager
+def worker(settings: Settings) -> Iterator[Worker]:
+    """Start a worker of all roles for these settings, on a free port; it ends with the context."""
+    own = settings.model_copy(update={"web_port": free_ports(1)[0], "web_host": "127.0.0.1"})
+    directory = state_dir() / "data" / "demo"
+    directory.mkdir(parents=True, exist_ok=True)
+    log = state_dir() / "logs" / f"{own.keyspace}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # Beside this Python, whatever the PATH says.
+    command: list[str | Path] = [Path(sys.executable).with_name("starling"), "worker", "--role", "all"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 -- our own command
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=directory,  # Faust keeps files where it is started
+            env=_environment(own),
+            start_new_session=True,  # a Ctrl-C in the terminal must reach the demo alone
+        )
+    running = Worker(process, log, own)
+    try:
+        yield running
+    finally:
+        deaf()
+        running.stop()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    names = ("kafka", "cassandra", "topic_prefix", "keyspace", "partitions", "replication", "web_host", "web_port")
+    own = {f"STARLING_{name.upper()}": str(getattr(settings, name)) for name in names}
+    return {**os.environ, **own, "STARLING_STATE_DIR": str(state_dir()), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,125 @@
+"""What an event's posts were: counts by time, keyword, language, hashtag and account, exact through every restart.
+
+One `Activity` is kept for each event and partition of `classified_tweets`; an event's figure is the sum over its
+partitions. A post is counted once a raw position: beside the counts stands, for each raw partition, the last position
+that was counted, so a record that is read again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+MINUTE_MS = 60_000
+Position: TypeAlias = tuple[int, int, int]
+
+# A value is written to the changelog with every batch, so it must stay near 10 kB. Of each the newest that had posts
+# are kept: whichever these are in the end was never among those dropped, so the counts are the same in any order.
+MINUTES = 180
+HOURS = 24 * 14
+DAYS = 366 * 2
+TOP = 100  # languages, hashtags and accounts kept; up to twice as many in between. Exact until there are more.
+
+
+class Seen(Struct, frozen=True):
+    """What is counted of one stored post."""
+
+    raw_partition: int
+    position: Position
+    created_ms: int | None
+    keywords: Iterable[str]
+    language: str | None
+    hashtags: Iterable[str]
+    account: str | None
+    source: str
+
+
+class Activity(Struct):
+    """Counts of one event in one partition."""
+
+    positions: dict[str, Position] = field(default_factory=dict)  # raw partition -> last counted
+    posts: int = 0
+    minutes: dict[int, int] = field(default_factory=dict)  # minutes since 1970, of the post's own time -> posts
+    hours: dict[int, int] = field(default_factory=dict)
+    days: dict[int, int] = field(default_factory=dict)
+    keywords: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
+    hashtags: dict[str, int] = field(default_factory=dict)
+    accounts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, post: Seen) -> bool:
+        """Count a post, unless its raw position was counted before; says whether it was new."""
+        raw = str(post.raw_partition)
+        last = self.positions.get(raw)
+        if last is not None and post.position <= tuple(last):
+            return False
+        self.positions[raw] = post.position
+        self.posts += 1
+        if post.created_ms is not None:
+            self._count_time(post.created_ms)
+        for keyword in post.keywords:
+            _add(self.keywords, keyword)
+        _add_top(self.languages, post.language or "")
+        _add(self.sources, post.source)
+        for hashtag in {tag.casefold() for tag in post.hashtags}:
+            _add_top(self.hashtags, hashtag)
+        if post.account:
+            _add_top(self.accounts, post.account)
+        return True
+
+    def _count_time(self, created_ms: int) -> None:
+        minute = created_ms // MINUTE_MS
+        _add_newest(self.minutes, minute, MINUTES)
+        _add_newest(self.hours, minute // 60, HOURS)
+        _add_newest(self.days, minute // 1440, DAYS)
+
+
+def merge(parts: Iterable[Activity]) -> Activity:
+    """The sum of an event's partitions; raw positions have no sum and are left out.
+
+    Of times only the newest again: beyond these a partition with many posts may have dropped what others still hold.
+    """
+    total = Activity()
+    for part in parts:
+        total.posts += part.posts
+        for name in ("minutes", "hours", "days", "keywords", "languages", "sources", "hashtags", "accounts"):
+            counts = getattr(total, name)
+            for key, count in getattr(part, name).items():
+                counts[key] = counts.get(key, 0) + count
+    for counts, most in ((total.minutes, MINUTES), (total.hours, HOURS), (total.days, DAYS)):
+        for oldest in sorted(counts)[:-most]:
+            del counts[oldest]
+    return total
+
+
+def _add(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _add_newest(counts: dict[int, int], key: int, most: int) -> None:
+    """Count a time among the newest ones. The dict stays in the order of time, so that its oldest is found at once."""
+    if key in counts:
+        counts[key] += 1
+        return
+    if len(counts) >= most:
+        oldest = next(iter(counts))
+        if key < oldest:
+            return
+        del counts[oldest]
+    late = bool(counts) and key < next(reversed(counts))
+    counts[key] = 1
+    if late:
+        ordered = sorted(counts.items())
+        counts.clear()
+        counts.update(ordered)
+
+
+def _add_top(counts: dict[str, int], key: str) -> None:
+    """Count a key among the most frequent ones; the rare half is forgotten when there are too many."""
+    _add(counts, key)
+    if len(counts) > 2 * TOP:
+        for rare, _ in sorted(counts.items(), key=lambda item: (item[1], item[0]))[:-TOP]:
+            del counts[rare]

@@ -1,0 +1,133 @@
+"""From raw records to the posts of each event: read every line, match every post, account for all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from app.domain.events import Event
+from app.domain.matcher import Matcher
+from app.domain.partitioning import kafka_partition
+from app.domain.posts import Control, Malformed, read
+from app.domain.records import DeadLetter, Line, RawRecord
+
+# A classified record is cut at either: the normalizer holds 32 of them at a time.
+MAX_POSTS = 64
+MAX_BYTES = 256 * 1024
+_MATCH_BYTES = 64  # a matched keyword in the headers: a post may match a thousand
+
+
+class Bundle(Struct):
+    """Posts of one event for one partition of `classified_tweets`."""
+
+    event: Event
+    partition: int
+    lines: list[Line] = field(default_factory=list)
+    posts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+class Intake(Struct):
+    """What a raw partition held up to (and with) `offset`: every line is in exactly one of posts, control, malformed.
+
+    `posts` counts posts, of which a v2 line may hold several; `classified` counts pairs of post and event.
+    """
+
+    offset: int = -1
+    lines: int = 0
+    posts: int = 0
+    matched: int = 0
+    classified: int = 0
+    malformed: int = 0
+    control: dict[str, int] = field(default_factory=dict)
+
+    def count(self, record: Intake) -> bool:
+        """Add what a record held, unless it was counted before (a batch may hold it twice); says whether it was new."""
+        if record.offset <= self.offset:
+            return False
+        self.add(record)
+        return True
+
+    def add(self, other: Intake) -> None:
+        """Add what came after."""
+        self.offset = max(self.offset, other.offset)
+        self.lines += other.lines
+        self.posts += other.posts
+        self.matched += other.matched
+        self.classified += other.classified
+        self.malformed += other.malformed
+        self.control = dict(Counter(self.control) + Counter(other.control))
+
+
+class Classified(Struct):
+    """All that comes of some raw records. `intake` has one entry a record, by partition, in order."""
+
+    bundles: list[Bundle]
+    dead: list[DeadLetter]
+    intake: dict[int, list[Intake]]
+
+
+def classify(records: Iterable[RawRecord], matcher: Matcher, partitions: int) -> Classified:
+    """Classify raw records with the events of the matcher, for a topic of so many partitions."""
+    collector = _Collector(matcher, partitions)
+    for record in records:
+        collector.take(record)
+    return Classified(collector.bundles, collector.dead, collector.intake)
+
+
+class _Collector:
+    def __init__(self, matcher: Matcher, partitions: int) -> None:
+        self._match = matcher.match
+        self._partitions = partitions
+        self._open: dict[tuple[str, int], Bundle] = {}
+        self.bundles: list[Bundle] = []
+        self.dead: list[DeadLetter] = []
+        self.intake: dict[int, list[Intake]] = {}
+
+    def take(self, record: RawRecord) -> None:
+        intake = Intake(offset=record.offset)
+        self.intake.setdefault(record.partition, []).append(intake)
+        for number, line in enumerate(record.lines):
+            intake.lines += 1
+            try:
+                posts = read(line)
+            except Malformed as malformed:
+                intake.malformed += 1
+                self.dead.append(
+                    DeadLetter(record.topic, record.partition, record.offset, number, str(malformed), line)
+                )
+                continue
+            if isinstance(posts, Control):
+                intake.control[posts.kind] = intake.control.get(posts.kind, 0) + 1
+                continue
+            intake.posts += len(posts)
+            for part, post in enumerate(posts):
+                matches = self._match(post)
+                if matches:
+                    intake.matched += 1
+                    intake.classified += len(matches)
+                for match in matches:
+                    origin = Line(
+                        record.partition,
+                        record.offset,
+                        number,
+                        part,
+                        record.received_at,
+                        record.source,
+                        record.origin,
+                        match.matched,
+                    )
+                    self._put(match.event, post.id, origin, post.raw)
+
+    def _put(self, event: Event, post_id: str, line: Line, raw: bytes) -> None:
+        partition = kafka_partition(event.code, post_id, self._partitions)
+        size = len(raw) + _MATCH_BYTES * len(line.matched)
+        bundle = self._open.get((event.code, partition))
+        if bundle is None or len(bundle.posts) >= MAX_POSTS or bundle.size + size > MAX_BYTES:
+            bundle = self._open[event.code, partition] = Bundle(event, partition)
+            self.bundles.append(bundle)
+        bundle.lines.append(line)
+        bundle.posts.append(raw)
+        bundle.size += size

@@ -1,0 +1,164 @@
+"""What an event is: its definition, its states, and one record of every change.
+
+`decisions.py` says which command may change it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from app.domain.keywords import parse_keyword
+from app.domain.partitioning import BucketRule
+
+Status: TypeAlias = Literal["draft", "scheduled", "active", "paused", "stopped", "archived", "deleted", "purging"]
+# West, south, east, north in degrees; west > east crosses the antimeridian.
+Box: TypeAlias = tuple[float, float, float, float]
+
+MAX_NAME = 200
+MAX_SELECTORS = 1000  # keywords, accounts and boxes of one event, together
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+_ACCOUNT = re.compile(r"[\w.:-]{1,253}")
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One line of an event's history."""
+
+    version: int
+    at: datetime
+    who: str
+    action: str
+    why: str = ""
+    changed: dict[str, tuple[object, object]] = {}  # field -> from, to
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """An event as it stands in the `events` topic: whole, at one version.
+
+    Keywords OR accounts OR boxes select a post; languages, where given, restrict (AND).
+    """
+
+    code: str
+    name: str
+    keywords: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()  # screen names in lower case without @, or ids
+    boxes: tuple[Box, ...] = ()
+    languages: tuple[str, ...] = ()
+    status: Status = "draft"
+    start: datetime | None = None  # when a scheduled event becomes active
+    end: datetime | None = None  # when an active event stops
+    version: int = 1
+    buckets: tuple[BucketRule, ...] = ()  # append-only, see partitioning
+    history: tuple[Change, ...] = ()
+
+    @property
+    def collecting(self) -> bool:
+        """Whether posts are classified for it now."""
+        return self.status == "active"
+
+    @property
+    def born(self) -> int:
+        """The version that created it: what was classified before belongs to a purged event of the same code."""
+        return self.history[0].version if self.history else 0
+
+    @property
+    def keyword_text(self) -> str:
+        """The thesis's `event_kw`: all keywords, joined by a comma and a blank."""
+        return ", ".join(self.keywords)
+
+
+class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person may write of an event; a field left UNSET is not changed by an edit."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    keywords: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    accounts: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    boxes: tuple[Box, ...] | msgspec.UnsetType = msgspec.UNSET
+    languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    start: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+
+    def checked(self) -> Definition:
+        """The definition with each field in its canonical form. Raises ValueError, in words for its writer."""
+        return Definition(**{name: _CHECKS[name](value) for name, value in self.given().items()})
+
+    def given(self) -> dict[str, object]:
+        """The fields that are set."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not msgspec.UNSET}
+
+
+def check_selects(event: Event) -> None:
+    """Raise ValueError if nothing selects a post, the selectors are too many, or the period ends before it starts."""
+    count = len(event.keywords) + len(event.accounts) + len(event.boxes)
+    if count == 0:
+        raise ValueError("an event needs at least one keyword, account or box")
+    if count > MAX_SELECTORS:
+        raise ValueError(f"{count} keywords, accounts and boxes; at most {MAX_SELECTORS}")
+    if event.start and event.end and event.end <= event.start:
+        raise ValueError("the end is not after the start")
+
+
+def _name(value: str) -> str:
+    name = " ".join(value.split())
+    if not name:
+        raise ValueError("the name is blank")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"the name has {len(name)} characters; at most {MAX_NAME}")
+    return name
+
+
+def _keywords(values: tuple[str, ...]) -> tuple[str, ...]:
+    seen: dict[tuple[object, ...], str] = {}
+    for value in values:
+        keyword = parse_keyword(value)
+        if (twin := seen.get(keyword.terms)) is not None:
+            raise ValueError(f"keyword {value!r} is the same as {twin!r}")
+        seen[keyword.terms] = keyword.text
+    return tuple(seen.values())
+
+
+def _accounts(values: tuple[str, ...]) -> tuple[str, ...]:
+    accounts = [value.strip().removeprefix("@").lower() for value in values]
+    for account, value in zip(accounts, values, strict=True):
+        if not _ACCOUNT.fullmatch(account):
+            raise ValueError(f"account {value!r} is neither a screen name nor an id")
+    return tuple(dict.fromkeys(accounts))
+
+
+def _boxes(values: tuple[Box, ...]) -> tuple[Box, ...]:
+    boxes: dict[Box, None] = {}
+    for west, south, east, north in values:
+        if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south < north <= 90) or west == east:
+            raise ValueError(f"box {west},{south},{east},{north} is not west,south,east,north in degrees")
+        boxes[float(west), float(south), float(east), float(north)] = None
+    return tuple(boxes)
+
+
+def _languages(values: tuple[str, ...]) -> tuple[str, ...]:
+    languages = [value.strip().lower() for value in values]
+    for language in languages:
+        if not _LANGUAGE.fullmatch(language):
+            raise ValueError(f"language {language!r} is not a code such as en, pt-br or und")
+    return tuple(dict.fromkeys(languages))
+
+
+def _moment(value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise ValueError(f"time {value.isoformat()} has no time zone")
+    return value
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "keywords": _keywords,
+    "accounts": _accounts,
+    "boxes": _boxes,
+    "languages": _languages,
+    "start": _moment,
+    "end": _moment,
+}

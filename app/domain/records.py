@@ -1,0 +1,143 @@
+"""The records of the topics as values: what stands in them, how headers are written and read.
+
+`raw_tweets` holds 1..N source messages, `classified_tweets` 1..N posts of one event, each line a message of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import Struct
+
+from app.domain.moments import in_range
+
+Headers: TypeAlias = list[tuple[str, bytes]]
+Origin: TypeAlias = Literal["live", "replay", "rematch", "search"]
+
+_ORIGINS = get_args(Origin)
+
+
+class RawRecord(Struct, frozen=True):
+    """A record of `raw_tweets`. Without headers it is a plain one: received when Kafka got it, live."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    received_at: int  # milliseconds since 1970
+    source: str = "unknown"
+    origin: str = "live"
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The source messages, each as it was sent."""
+        return [line.removesuffix(b"\r") for line in self.value.removesuffix(b"\n").split(b"\n")]
+
+
+class Line(Struct, frozen=True, array_like=True):
+    """Where a line of a classified record came from, and what of it matched."""
+
+    partition: int
+    offset: int
+    line: int  # of the raw record
+    part: int  # of that line, where it held several posts
+    received_at: int
+    source: str
+    origin: str
+    matched: dict[str, str]
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Its place in the raw partition; later lines compare greater."""
+        return self.offset, self.line, self.part
+
+
+class ClassifiedRecord(Struct, frozen=True):
+    """A record of `classified_tweets`: posts of one event at one version."""
+
+    code: str
+    version: int
+    lines: list[Line]
+    posts: list[bytes]
+
+
+class DeadLetter(Struct, frozen=True):
+    """Bytes that could not be handled, and why. Its id makes a repetition recognizable."""
+
+    topic: str
+    partition: int
+    offset: int
+    line: int
+    reason: str
+    value: bytes
+
+    @property
+    def id(self) -> str:
+        """topic:partition:offset:line."""
+        return f"{self.topic}:{self.partition}:{self.offset}:{self.line}"
+
+    def headers(self) -> Headers:
+        """Headers of its record in `dead_letters`."""
+        return [
+            ("reason", self.reason.encode()),
+            ("topic", self.topic.encode()),
+            ("partition", str(self.partition).encode()),
+            ("offset", str(self.offset).encode()),
+            ("line", str(self.line).encode()),
+        ]
+
+
+_lines_encoder = msgspec.json.Encoder()
+_lines_decoder = msgspec.json.Decoder(list[Line])
+
+
+def raw_headers(source: str, form: str, received_at: int, origin: Origin, connection: str = "") -> Headers:
+    """Headers of a raw record."""
+    headers = {
+        "source": source,
+        "format": form,
+        "received_at": str(received_at),
+        "origin": origin,
+        "connection": connection,
+    }
+    return [(name, text.encode()) for name, text in headers.items() if text]
+
+
+def raw_record(
+    topic: str, partition: int, offset: int, value: bytes | None, headers: Mapping[str, bytes | None], timestamp_ms: int
+) -> RawRecord:
+    """A raw record from its Kafka parts; any header may be missing, null or nonsense."""
+    received = headers.get("received_at") or b""
+    moment = in_range(int(received)) if received.isdigit() and len(received) <= 15 else None
+    origin = (headers.get("origin") or b"").decode("utf-8", "replace")
+    return RawRecord(
+        topic,
+        partition,
+        offset,
+        value or b"",
+        moment if moment is not None else timestamp_ms,
+        (headers.get("source") or b"unknown").decode("utf-8", "replace"),
+        origin if origin in _ORIGINS else "live",
+    )
+
+
+def classified_headers(version: int, lines: Iterable[Line]) -> Headers:
+    """Headers of a classified record."""
+    return [("event_version", str(version).encode()), ("lines", _lines_encoder.encode(list(lines)))]
+
+
+def classified_record(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | None]) -> ClassifiedRecord:
+    """A classified record from its Kafka parts. Raises ValueError where key, headers and lines do not agree."""
+    if not key or not value:
+        raise ValueError("a classified record without an event code or posts")
+    try:
+        lines = _lines_decoder.decode(headers["lines"] or b"")
+        version = int(headers["event_version"] or b"")
+    except (KeyError, ValueError, msgspec.DecodeError) as wrong:
+        raise ValueError(f"a classified record with wrong headers: {wrong}") from None
+    posts = value.split(b"\n")
+    if len(posts) != len(lines):
+        raise ValueError(f"a classified record with {len(posts)} posts and headers for {len(lines)}")
+    return ClassifiedRecord(key.decode("utf-8", "replace"), version, lines, posts)

@@ -1,0 +1,80 @@
+"""The only place that makes a `faust.App`. Each setting that is not Faust's default has its reason here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faust
+
+from app.clients.kafka import ssl_context
+from app.roles import Role, app_id
+from app.settings import Settings
+from app.topics import MAX_DERIVED_BYTES
+
+
+def make_app(role: Role, settings: Settings) -> faust.App:
+    """The Faust app of a role, without agents yet."""
+    return faust.App(
+        app_id(role, settings),
+        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings),
+        version=1,
+        autodiscover=False,
+        origin="app",
+        # Bytes in, bytes out: what Faust cannot decode it acknowledges and drops; agents decode, and bury it.
+        key_serializer="raw",
+        value_serializer="raw",
+        store="memory://",  # tables are small; recovery reads the compacted changelog
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,  # `starling migrate` makes topics; a worker needs no right to
+        topic_disable_leader=True,  # nothing here runs on a Faust leader
+        # A killed worker's partitions stand still for this long (60 s by default).
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
+        broker_rebalance_timeout=60,
+        broker_request_timeout=90,  # must exceed the session time-out
+        broker_commit_interval=1,
+        broker_commit_every=1000,
+        # A record may hold 300 kB: 50 of them and one compressed MB a partition are what a worker holds unread.
+        broker_max_poll_records=50,
+        consumer_max_fetch_size=1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+        # Records hold many posts: a few hundred of them in memory are plenty, and back-pressure starts early.
+        stream_buffer_maxsize=32,
+        stream_wait_empty=False,  # True hangs at SIGTERM while the sink is away
+        stream_processing_timeout=24 * 3600,  # a warning only, and wrong while Cassandra is awaited; /healthz watches
+        producer_acks=-1,
+        producer_linger=0.005,
+        producer_max_batch_size=1024 * 1024,
+        producer_max_request_size=MAX_DERIVED_BYTES,
+        producer_compression_type="zstd",  # 7 µs a post and a seventh of the size; aiokafka's lz4 is level 9, 44 µs
+        # An agent that fails must not be started again on the same stream: that skips what it held. The process
+        # ends without acknowledging and its supervisor starts it anew.
+        agent_supervisor="mode.CrashingSupervisor",
+        table_standby_replicas=0,
+        web_enabled=True,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_in_thread=False,
+        # Faust's own pages serve table data to anyone.
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        web_stats_enabled=False,
+        web_graph_enabled=False,
+        debug=False,
+        logging_config=None,
+        loghandlers=[],
+    )
+
+
+def _credentials(settings: Settings) -> Any:
+    context = ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None

@@ -1,0 +1,54 @@
+"""Puts a role together: the Faust app, its agents, and what they share. The composition root."""
+
+from __future__ import annotations
+
+import faust
+from mode import Service
+
+from agents.classification import add_classification
+from agents.commands import add_commands
+from agents.normalization import add_normalization
+from agents.publishing import Publisher
+from agents.upkeep import add_upkeep
+from app import roles
+from app.clients.cassandra import Writer
+from app.clients.view import View
+from app.faustapp import make_app
+from app.roles import Role
+from app.settings import Settings
+from app.topics import ACTIVITY, full_name
+from app.web.health import add_health
+from tables.known_events import KnownEvents
+
+
+def build(role: Role, settings: Settings) -> faust.App:
+    """The app of a role, ready to be run by a Faust worker. Reads no network."""
+    app = make_app(role, settings)
+    app.producer_only = not roles.tables(role)  # a tracker reads no topic by a group, and Faust fails without any
+    events = KnownEvents(settings)
+    services: list[Service] = [events.view]
+    writer = Writer(settings, events.purged) if role.normalizes else None
+    publisher = Publisher(app, settings)
+    if role.manages:
+        activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
+        services.append(activity)
+        add_upkeep(app, settings, add_commands(app, settings), activity)
+    if role.classifies:
+        add_classification(app, settings, events, publisher)
+    if writer is not None:
+        services.append(writer)
+        add_normalization(app, settings, events, publisher, writer)
+    add_health(app, settings, events, writer)
+    _start_with(app, services)
+    return app
+
+
+def _start_with(app: faust.App, services: list[Service]) -> None:
+    """Start what agents wait for before recovery, so that it is ready by the time they run."""
+
+    async def on_first_start() -> None:
+        # Faust's own makes a directory for tables on disk; ours live in memory and their changelogs.
+        for service in services:
+            await app.add_runtime_dependency(service)
+
+    app.on_first_start = on_first_start

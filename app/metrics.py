@@ -1,0 +1,27 @@
+"""Every metric of Starling, with its meaning. Faust's own (lag, events, commits) stand beside them on `/metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+POSTS_READ = Counter("starling_posts_read", "Posts read from raw_tweets by this process")
+POSTS_MATCHED = Counter("starling_posts_matched", "Posts that matched at least one event")
+CONTROL_MESSAGES = Counter("starling_control_messages", "Control messages of the streams", ["kind"])
+DEAD_LETTERS = Counter("starling_dead_letters", "Records and lines sent to dead_letters", ["topic"])
+ROWS_WRITTEN = Counter("starling_rows_written", "Rows that Cassandra acknowledged")
+ROWS_OF_PURGED = Counter("starling_rows_of_purged", "Rows not written because their event was purged meanwhile")
+WRITE_RETRIES = Counter("starling_write_retries", "Writes tried again because Cassandra did not answer")
+WRITE_SECONDS = Histogram(
+    "starling_write_seconds",
+    "Seconds from taking a batch of classified records until Cassandra acknowledged all of it",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+POST_AGE_SECONDS = Histogram(
+    "starling_post_age_seconds",
+    "Seconds from received_at until the row was acknowledged",
+    buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600),
+)
+EVENTS_IN_FORCE = Gauge("starling_events_in_force", "Active events that this process classifies for")
+VIEW_RECORDS = Gauge("starling_view_records", "Entries of a followed topic", ["topic"])
+OFFSET_GAPS = Counter("starling_offset_gaps", "Times that records were passed over and the consumer went back to them")
+COMMIT_STALLED = Gauge("starling_commit_stalled", "Partitions whose commits stand still while there is more to read")

@@ -1,0 +1,86 @@
+"""What must be true before a worker joins its group; Faust would hang or do work twice where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from time import monotonic
+from typing import Any
+
+import stamina
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
+
+from app.clients.kafka import admin
+from app.clients.migrate import wanted_topics
+from app.errors import UserError
+from app.roles import Role, app_id
+from app.settings import Settings
+
+_LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
+
+
+async def check(role: Role, settings: Settings) -> None:
+    """Raise UserError if the web port is taken, topics are missing or of another size, or a rival role is at work.
+
+    Raises Unavailable where Kafka does not answer.
+    """
+    _check_port(settings)
+    async with admin(settings) as client:
+        await _check_topics(client, settings)
+        await _check_rivals(client, role, settings)
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.web_host, settings.web_port))
+        except OSError as error:
+            raise UserError(
+                f"cannot serve health pages at {settings.web_host}:{settings.web_port} ({error.strerror}); "
+                "give another --web-port"
+            ) from None
+
+
+async def _check_topics(client: AIOKafkaAdminClient, settings: Settings) -> None:
+    wanted = {topic.name: topic.partitions for topic in wanted_topics(settings)}
+    present = {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
+    missing = sorted(set(wanted) - set(present))
+    if missing:
+        raise UserError(f"Kafka has no topic {missing[0]} ({len(missing)} missing); `starling migrate` makes them")
+    for name, partitions in wanted.items():
+        if present[name] != partitions:
+            raise UserError(
+                f"topic {name} has {present[name]} partitions, the settings say {partitions}; "
+                f"`starling migrate` grows topics, STARLING_PARTITIONS must not be less than they have"
+            )
+
+
+async def _check_rivals(client: AIOKafkaAdminClient, role: Role, settings: Settings) -> None:
+    """Kafka takes a rival that was killed for alive until its session ends: wait that long before refusing."""
+    deadline = monotonic() + settings.session_timeout + 1
+    for rival in role.rivals:
+        while running := await _members(client, app_id(rival, settings)):
+            if monotonic() > deadline:
+                raise UserError(
+                    f"role {role} would do the work of role {rival} a second time, which has {running} running; "
+                    "stop those first"
+                )
+            await asyncio.sleep(0.5)
+
+
+async def _members(client: AIOKafkaAdminClient, group: str) -> int:
+    return sum(
+        len(members)
+        for response in await _describe(client, group)
+        for _, _, state, _, _, members, *_ in response.groups
+        if state in _LIVE_STATES
+    )
+
+
+@stamina.retry(on=(GroupCoordinatorNotAvailableError, GroupLoadInProgressError), timeout=30)
+async def _describe(client: AIOKafkaAdminClient, group: str) -> list[Any]:
+    """Describe a group; a new broker makes its group coordinator only when it is first asked for one."""
+    described: list[Any] = await client.describe_consumer_groups([group])
+    return described

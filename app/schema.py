@@ -1,0 +1,51 @@
+"""The Cassandra schema, made from the one list of columns.
+
+A post's row and its raw JSON share their partition key, so both travel in one mutation. Rows are found by
+(event, bucket); `event_bucket` lists the buckets of an event by one query, and an index on the first key component
+lets the thesis's `WHERE event_name = ?` answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.domain.columns import COLUMNS
+from app.settings import Settings
+
+TWEET, TWEET_RAW, EVENT_BUCKET = "tweet", "tweet_raw", "event_bucket"
+RAW_COLUMNS = {"event_name": "text", "bucket": "text", "t_id": "text", "json": "text"}
+BUCKET_COLUMNS = {"event_name": "text", "bucket": "text", "since": "timestamp", "seconds": "int"}
+
+_TABLES = {
+    TWEET: (COLUMNS, "(event_name, bucket), t_id"),
+    TWEET_RAW: (RAW_COLUMNS, "(event_name, bucket), t_id"),
+    EVENT_BUCKET: (BUCKET_COLUMNS, "event_name, bucket"),
+}
+
+
+def statements(settings: Settings) -> Iterator[str]:
+    """CQL that makes keyspace, tables and index where they are missing."""
+    replication = (
+        f"{{'class': 'NetworkTopologyStrategy', '{settings.cassandra_datacenter}': {settings.cassandra_replication}}}"
+    )
+    yield f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = {replication}"
+    for table, (columns, key) in _TABLES.items():
+        yield f"CREATE TABLE IF NOT EXISTS {settings.keyspace}.{table} ({_definitions(columns)}, PRIMARY KEY ({key}))"
+    yield f"CREATE INDEX IF NOT EXISTS tweet_event_name ON {settings.keyspace}.{TWEET} (event_name) USING 'sai'"
+
+
+def missing_columns(settings: Settings, present: dict[str, set[str]]) -> Iterator[str]:
+    """CQL that adds columns which a table of an older version lacks; `present` gives the columns of each table."""
+    for table, (columns, _) in _TABLES.items():
+        if absent := {name: kind for name, kind in columns.items() if name not in present.get(table, set(columns))}:
+            yield f"ALTER TABLE {settings.keyspace}.{table} ADD ({_definitions(absent)})"
+
+
+def insert(settings: Settings, table: str) -> str:
+    """CQL that writes a whole row of a table, values in the order of its columns."""
+    columns, _ = _TABLES[table]
+    return f"INSERT INTO {settings.keyspace}.{table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 -- constants
+
+
+def _definitions(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())

@@ -1,0 +1,97 @@
+"""Every setting of Starling, in one place.
+
+A value comes from, first wins: the environment (`STARLING_…`), the running local stack (`stack.json` in
+`STARLING_STATE_DIR`, written by `starling up`), the default here.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+STACK_FILE = "stack.json"
+
+
+def state_dir() -> Path:
+    """Where the local stack keeps its data, logs and addresses."""
+    return Path(os.environ.get("STARLING_STATE_DIR", ".starling")).absolute()
+
+
+class Settings(BaseSettings):
+    """Settings by group; each says its unit and, where it is not obvious, its reason."""
+
+    model_config = SettingsConfigDict(env_prefix="STARLING_", extra="ignore", frozen=True)
+
+    # --- Kafka
+    kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port, comma between them")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    kafka_username: str | None = Field(None, description="for SASL")
+    kafka_password: SecretStr | None = Field(None, description="for SASL")
+    kafka_ca_file: Path | None = Field(None, description="CA bundle that signs the brokers' certificates")
+    topic_prefix: str = Field(
+        "", description="before every topic name and consumer group; for tests and shared brokers"
+    )
+    partitions: int = Field(
+        4, ge=1, description="of raw, classified and command topics; at least the most workers wanted"
+    )
+    replication: int = Field(1, ge=1, description="of every topic; 3 in production")
+    raw_retention_hours: float = Field(24, gt=0, description="how long raw posts stay, to hear the past")
+
+    # --- Cassandra
+    cassandra: str = Field("127.0.0.1:9042", description="contact points, host:port, comma between them")
+    cassandra_username: str | None = Field(None, description="where Cassandra asks for one")
+    cassandra_password: SecretStr | None = Field(None, description="of that user")
+    cassandra_ca_file: Path | None = Field(None, description="CA bundle; given, connections are encrypted")
+    cassandra_datacenter: str = Field("datacenter1", description="the one near the workers", pattern=r"^[\w.-]+$")
+    cassandra_replication: int = Field(1, ge=1, description="copies of each row; 3 in production")
+    keyspace: str = Field("twitter_analytics", pattern=r"^[a-z][a-z0-9_]{0,47}$", description="of all tables")
+
+    # --- worker
+    session_timeout: float = Field(10, ge=6, description="seconds until a dead worker's partitions move")
+    batch_records: int = Field(32, ge=1, description="records an agent takes at once; 32 of 64 posts are about 8 MB")
+    batch_within: float = Field(0.1, gt=0, description="seconds an agent waits for a batch to fill")
+    write_concurrency: int = Field(16, ge=1, description="Cassandra batches in flight")
+    stall_seconds: float = Field(
+        60, gt=0, description="commits still while the end offset moves: /healthz fails after this"
+    )
+    web_host: str = Field("127.0.0.1", description="where health pages are served; 0.0.0.0 in a pod")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of the health pages")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+
+    # --- tracker and replay
+    record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
+    record_linger: float = Field(0.1, ge=0, description="seconds a post waits for its record to fill at most")
+
+    # --- CLI
+    command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
+    connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the local stack's addresses below the environment."""
+        stack = JsonConfigSettingsSource(settings_cls, json_file=state_dir() / STACK_FILE)
+        return init_settings, env_settings, stack
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Read the settings once a process. Raises pydantic.ValidationError on a bad value."""
+    return Settings()

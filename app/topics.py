@@ -1,0 +1,50 @@
+"""All topics, in the order in which a post (and before it, an event) passes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.settings import Settings
+
+Partitions = Literal["many", "few", "one"]
+
+# Event traffic is small; a few partitions let a few managers share it.
+FEW = 4
+# 8 MB: a record of 64 posts of 30 KB (a very long post with a long quote) still fits.
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+# What is made of a record (a post of an event, a dead letter) has headers of ours on top and must fit all the same.
+MAX_DERIVED_BYTES = 2 * MAX_RECORD_BYTES
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as `starling migrate` makes it."""
+
+    name: str
+    partitions: Partitions
+    compacted: bool = False
+    retention_hours: float | None = None  # None: the broker's default; irrelevant where compacted
+    config: dict[str, str] = field(default_factory=dict)
+
+
+EVENT_COMMANDS = Topic("event_commands", "few", retention_hours=24 * 7)
+EVENT_RESULTS = Topic("event_results", "few", retention_hours=24)
+EVENTS = Topic("events", "few", compacted=True)
+RAW = Topic("raw_tweets", "many")  # retention: a setting
+CLASSIFIED = Topic("classified_tweets", "many", retention_hours=24 * 7)
+DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
+COVERAGE = Topic("coverage", "few", compacted=True)
+ACTIVITY = Topic("activity", "few", compacted=True)
+
+TOPICS = (EVENT_COMMANDS, EVENT_RESULTS, EVENTS, RAW, CLASSIFIED, DEAD_LETTERS, COVERAGE, ACTIVITY)
+
+
+def full_name(topic: Topic, settings: Settings) -> str:
+    """Name of the topic on the broker."""
+    return settings.topic_prefix + topic.name
+
+
+def partition_count(topic: Topic, settings: Settings) -> int:
+    """Partitions that the topic shall have."""
+    return {"many": settings.partitions, "few": FEW, "one": 1}[topic.partitions]

@@ -1,0 +1,82 @@
+"""`python -m benchmarks`: measures, prints a table and writes JSON under `benchmarks/results`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import click
+
+from app.errors import UserError
+from benchmarks import classification, end_to_end, growth, latency, memory
+from benchmarks.data import TWEETS, NoPosts
+from benchmarks.lab import Lab, open_lab
+from benchmarks.report import Result, save, show
+
+Section = Callable[[Lab, int, bool], Iterator[Result]]
+
+
+def _classification(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return classification.measure(lab, posts, 1 if quick else 3)
+
+
+def _end_to_end(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return end_to_end.measure(lab, posts, 1 if quick else 3)
+
+
+def _growth(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return growth.measure(lab, min(posts, 60_000), 1 if quick else 3)
+
+
+def _latency(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return latency.measure(lab, posts, 10 if quick else 60)
+
+
+def _memory(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return memory.measure(lab, posts, 2 * posts if quick else 1_000_000)
+
+
+SECTIONS: dict[str, Section] = {
+    "classification": _classification,
+    "end-to-end": _end_to_end,
+    "growth": _growth,
+    "latency": _latency,
+    "memory": _memory,
+}
+
+
+@click.command()
+@click.option("--only", help=f"Sections, with commas between: {', '.join(SECTIONS)}.")
+@click.option("--posts", type=click.IntRange(1000), default=100_000, show_default=True, help="Posts of a stream.")
+@click.option("--quick", is_flag=True, help="One repetition, short runs: to see that it works, not to compare.")
+def main(only: str | None, posts: int, quick: bool) -> None:
+    """Measure Starling beside other ways of doing the same."""
+    chosen = only.split(",") if only else list(SECTIONS)
+    if unknown := [name for name in chosen if name not in SECTIONS]:
+        raise click.UsageError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    if not TWEETS.is_dir():
+        raise click.ClickException("the posts to measure with are not there: shared/tweets beside the repository")
+    began = time.monotonic()
+    results: list[Result] = []
+    with open_lab() as lab:
+        for name in chosen:
+            start = time.monotonic()
+            for result in SECTIONS[name](lab, posts, quick):
+                results.append(result)
+                click.echo(
+                    f"  {result.section} | {result.case} | {result.what}: {result.value:,.4g} {result.unit}", err=True
+                )
+            click.echo(f"{name}: {time.monotonic() - start:.0f} s", err=True)
+    show(results)
+    seconds = time.monotonic() - began
+    file = save(results, seconds, {"only": chosen, "posts": posts, "quick": quick})
+    click.echo(f"{seconds:.0f} s; {file.relative_to(file.parents[2])}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (NoPosts, UserError) as refused:
+        click.echo(f"benchmarks: {refused}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Other ways of doing what Starling's worker does, each run as a process of its own."""

@@ -1,0 +1,72 @@
+"""The `starling` command: one file a command group.
+
+Exit status: 0 done, 1 refused or failed (one line says why), 2 wrong usage, 3 `status` found something down,
+69 a server is not reachable, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import click
+from pydantic import ValidationError
+
+from app.errors import NOT_REACHABLE, Unavailable, UserError
+
+# Command -> module; imported only when it is called, so that `starling --help` needs no Faust.
+_COMMANDS = {
+    "demo": "cli.demo",
+    "down": "cli.stack",
+    "event": "cli.event",
+    "migrate": "cli.migrate",
+    "replay": "cli.replay",
+    "status": "cli.stack",
+    "up": "cli.stack",
+    "worker": "cli.worker",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="starling")
+def starling() -> None:
+    """Collect the posts about an event, while it happens."""
+
+
+def main() -> None:
+    """Run the command; whatever a person can cause ends in one line and an exit status."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it is told in the one line
+    try:
+        starling(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Unavailable as away:
+        _fail(str(away), NOT_REACHABLE)
+    except UserError as refused:
+        _fail(str(refused), 1)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
+        _fail(f"setting {name}: {first['msg']} (it is {first['input']!r})", 2)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"starling: {message}", err=True)
+    sys.exit(status)

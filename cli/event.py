@@ -1,0 +1,301 @@
+"""`starling event`: what is collected. Each change is a command that the manager decides on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, get_args
+
+import click
+
+from app.clients.event_commands import ask, new_command, read_events
+from app.clients.event_commands import refresh as refresh_all
+from app.domain.codes import check_code
+from app.domain.decisions import Action, Answer, Command, Refused, code_for, decide
+from app.domain.events import Definition, Event, Status
+from app.errors import UserError
+from app.settings import settings
+from cli import event_options as options
+from cli import event_views as views
+from cli.terminal import prepare, print_json, safe, waiting
+
+T = TypeVar("T")
+
+
+def _code(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        return check_code(value)
+    except ValueError as wrong:
+        raise UserError(str(wrong)) from None
+
+
+def _all(*decorators: Callable[[T], T]) -> Callable[[T], T]:
+    def decorate(command: T) -> T:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+_with_code = click.argument("code", callback=_code)
+_with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_with_why = click.option("--why", default="", help="Reason, kept in the history.")
+_with_version = click.option("--version", type=click.IntRange(1), help="Refuse unless the event is at this version.")
+_with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_with_fields = _all(
+    click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
+    click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by, to or of an account."),
+    click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
+    click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),
+    click.option("--start", metavar="TIME", help="When to begin: ISO 8601, or now+2h."),
+    click.option("--end", metavar="TIME", help="When to stop."),
+)
+
+
+@click.group()
+def event() -> None:
+    """Define events, and say when to collect for them."""
+    prepare()
+
+
+@event.command()
+@click.argument("name")
+@_with_fields
+@click.option("--code", help="Its code; follows from the name otherwise.")
+@click.option("--draft", is_flag=True, help="Do not collect until `start`.")
+@click.option("--rate", type=click.FloatRange(0), metavar="POSTS/S", help="How many posts a second are expected.")
+@_with_why
+@_with_json
+def create(
+    *, name: str, code: str | None, draft: bool, rate: float | None, why: str, as_json: bool, **fields: Any
+) -> None:
+    """Create the event NAME and collect for it at once, or from --start on.
+
+    A post belongs to it if a keyword, an account or a box selects it and, where given, its language does.
+    """
+    with _invalid_is_refused(as_json=as_json):
+        wanted = options.definition(name=name, note=_note, **fields)
+        command = new_command(
+            "create",
+            code_for(name, code),
+            options.who(),
+            why,
+            definition=wanted,
+            draft=draft,
+            expected_rate=rate,
+        )
+        planned = decide(command, None)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"created event {answer.code} (version {answer.version}, {planned.status})", as_json=as_json)
+
+
+@event.command()
+@_with_code
+@click.option("--name", help="Another name; the code stays.")
+@_with_fields
+@click.option("--add-keyword", "add", multiple=True, metavar="KEYWORD[,…]", help="Beside those that it has.")
+@click.option("--remove-keyword", "remove", multiple=True, metavar="KEYWORD[,…]", help="Of those that it has.")
+@click.option("--clear", multiple=True, type=click.Choice(options.CLEARABLE), help="Make a field empty.")
+@_with_version
+@_with_why
+@_with_json
+def edit(
+    *, code: str, add: Sequence[str], remove: Sequence[str], version: int | None, why: str, as_json: bool, **fields: Any
+) -> None:
+    """Change the event CODE; each list that is given replaces the whole list.
+
+    Keywords that are added or removed refer to the version just read; if someone else changes the event meanwhile,
+    the edit is refused.
+    """
+    with _invalid_is_refused(as_json=as_json):
+        changed = options.definition(note=_note, **fields)
+        if add or remove:
+            if "keywords" in changed.given():
+                raise ValueError("-k and --clear replace all keywords: not with --add-keyword or --remove-keyword")
+            current = _find(code)
+            keywords = options.with_keywords(current, add, remove)
+            changed = Definition(**{**changed.given(), "keywords": keywords})  # type: ignore[arg-type]
+            version = current.version if version is None else version
+        if not changed.given():
+            raise ValueError("nothing to edit: say what to change (`starling event edit --help`)")
+        command = new_command("edit", code, options.who(), why, definition=changed, expected_version=version)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"edited event {code} (version {answer.version})", as_json=as_json)
+
+
+def _add_change(action: Action, done: str, about: str) -> None:
+    """A command that changes nothing but the status."""
+
+    @event.command(action, help=about)
+    @_with_code
+    @_with_version
+    @_with_why
+    @_with_json
+    def change(*, code: str, version: int | None, why: str, as_json: bool) -> None:
+        command = new_command(action, code, options.who(), why, expected_version=version)
+        answer = _carry_out(command, as_json=as_json)
+        _say(f"{done} event {code} (version {answer.version})", as_json=as_json)
+
+
+_add_change("start", "started", "Collect for CODE: a draft, a scheduled or a stopped event.")
+_add_change("pause", "paused", "Collect no more for CODE until `resume`.")
+_add_change("resume", "resumed", "Collect for CODE again.")
+_add_change("stop", "stopped", "End the collection for CODE.")
+_add_change("archive", "archived", "Put CODE, which is over, aside for good.")
+
+
+@event.command()
+@_with_code
+@_with_yes
+@_with_version
+@_with_why
+@_with_json
+def delete(*, code: str, yes: bool, version: int | None, why: str, as_json: bool) -> None:
+    """Delete the event CODE; the posts collected for it stay."""
+    command = new_command("delete", code, options.who(), why, expected_version=version)
+    if not yes:
+        _confirm(command, "its posts stay", as_json=as_json)
+    answer = _carry_out(command, as_json=as_json)
+    _say(
+        f"deleted event {code} (version {answer.version}); its rows stay and its code stays taken, "
+        f"`starling event purge {code}` removes both",
+        as_json=as_json,
+    )
+
+
+@event.command()
+@_with_code
+@_with_yes
+@_with_version
+@_with_why
+@_with_json
+def purge(*, code: str, yes: bool, version: int | None, why: str, as_json: bool) -> None:
+    """Remove the event CODE and every post collected for it, for good."""
+    command = new_command("purge", code, options.who(), why, expected_version=version)
+    if not yes:
+        _confirm(command, "EVERY post collected for it goes, for good", as_json=as_json)
+    if not sys.stderr.isatty():
+        click.echo(f"removing the rows of {code}; this takes a while", err=True)
+    _carry_out(command, as_json=as_json, wait=f"removing the rows of {code}")
+    _say(f"purged event {code}: its rows are removed, its code is free", as_json=as_json)
+
+
+@event.command()
+@_with_why
+@_with_json
+def refresh(*, why: str, as_json: bool) -> None:
+    """Have the manager send every event again, for readers of `events` that missed some."""
+    with waiting("waiting for the manager"):
+        answers = asyncio.run(refresh_all(settings(), options.who(), why))
+    counts = [int(count) for answer in answers if (count := answer.message.partition(" ")[0]).isdigit()]
+    if as_json:
+        print_json({"events": sum(counts), "answers": answers})
+    _say(f"sent {sum(counts)} event{'' if sum(counts) == 1 else 's'} again", as_json=as_json)
+
+
+@event.command("list")
+@click.option("--status", type=click.Choice(get_args(Status)), help="Only events of this status.")
+@click.option("--all", "everything", is_flag=True, help="Deleted events too.")
+@_with_json
+def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
+    """List the events."""
+    hidden = () if everything or status else ("deleted",)
+    events = sorted(_read().values(), key=lambda event: event.code)
+    shown = [event for event in events if event.status not in hidden and status in (None, event.status)]
+    if as_json:
+        print_json([views.without_history(event) for event in shown])
+    elif shown:
+        views.print_events(shown)
+    else:
+        click.echo("no events" + (f" ({len(events)} deleted: --all)" if events and not status else ""))
+
+
+@event.command()
+@_with_code
+@_with_json
+def show(*, code: str, as_json: bool) -> None:
+    """Show the event CODE."""
+    found = _find(code)
+    if as_json:
+        print_json(found)
+    else:
+        views.print_event(found)
+
+
+@event.command()
+@_with_code
+@_with_json
+def history(*, code: str, as_json: bool) -> None:
+    """Show who changed the event CODE, when, why, from what to what."""
+    found = _find(code)
+    if as_json:
+        print_json(found.history)
+    else:
+        views.print_history(found.history)
+
+
+def _read() -> dict[str, Event]:
+    return asyncio.run(read_events(settings()))
+
+
+def _find(code: str) -> Event:
+    """The event as it stands, be it deleted. Raises UserError."""
+    found = _read().get(code)
+    if found is None:
+        raise UserError(f"there is no event {code!r}")
+    return found
+
+
+def _carry_out(command: Command, *, as_json: bool, wait: str = "waiting for the manager") -> Answer:
+    """Have the manager decide. Raises UserError where it refuses."""
+    try:
+        with waiting(wait):
+            answer = asyncio.run(ask(settings(), command))
+    except KeyboardInterrupt:
+        click.echo(f"starling: not waiting any longer; the command (id {command.id}) may be carried out", err=True)
+        raise
+    if as_json:
+        print_json(answer)
+    if not answer.accepted:
+        raise UserError(safe(answer.message))
+    return answer
+
+
+@contextmanager
+def _invalid_is_refused(*, as_json: bool) -> Iterator[None]:
+    """Refuse here, in the manager's form, what it would refuse anyway."""
+    try:
+        yield
+    except (ValueError, Refused) as wrong:
+        if as_json:
+            print_json({"accepted": False, "reason": "invalid", "message": str(wrong)})
+        raise UserError(safe(str(wrong))) from None
+
+
+def _confirm(command: Command, what: str, *, as_json: bool) -> None:
+    current = _find(command.code)
+    try:
+        decide(command, current)
+    except Refused as refused:
+        if as_json:
+            print_json({"accepted": False, "reason": refused.reason, "message": str(refused)})
+        raise UserError(safe(str(refused))) from None
+    click.echo(f"{command.action} event {current.code} ({safe(current.name)}, {current.status}): {what}.", err=True)
+    if sys.stdin.isatty():
+        typed = click.prompt("Type its code to confirm", err=True, default="", show_default=False)
+    else:
+        typed = sys.stdin.readline()
+    if typed.strip() != command.code:
+        raise UserError(f"not confirmed, nothing was done{'' if sys.stdin.isatty() else ' (--yes does not ask)'}")
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _say(text: str, *, as_json: bool) -> None:
+    if not as_json:
+        click.echo(text)

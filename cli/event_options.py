@@ -1,0 +1,118 @@
+"""What people type about an event, read into a Definition. Raises ValueError, in words for who typed it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+
+from app.domain.events import Box, Definition, Event
+from app.domain.keywords import parse_keyword, plain
+
+Note: TypeAlias = Callable[[str], None]
+
+CLEARABLE = ("keywords", "accounts", "boxes", "languages", "start", "end")
+_NOW = re.compile(r"now(?:([+-]\d{1,6})([smhdw]))?")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def who() -> str:
+    """The person at work: $STARLING_USER, else the login name."""
+    if named := os.environ.get("STARLING_USER", "").strip():
+        return named
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return "unknown"
+
+
+def split_keywords(typed: Iterable[str]) -> tuple[str, ...]:
+    """Keywords of `-k` options: cut at commas outside of quotes."""
+    keywords: list[str] = []
+    for text in typed:
+        parts = [part.strip() for part in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', plain(text))]
+        if "" in parts:
+            raise ValueError(f"{text!r} holds a blank keyword, which would match every post")
+        keywords += parts
+    return tuple(keywords)
+
+
+def split_list(typed: Iterable[str]) -> tuple[str, ...]:
+    """Items of options such as `--language en,es`."""
+    return tuple(part.strip() for text in typed for part in text.split(","))
+
+
+def parse_box(text: str) -> Box:
+    """A box from W,S,E,N."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"box {text!r} is not four numbers west,south,east,north in degrees") from None
+    return west, south, east, north
+
+
+def parse_time(text: str, name: str, now: datetime, note: Note) -> datetime:
+    """A moment from ISO 8601, or `now+2h`; one without a zone is local, which `note` is told."""
+    try:
+        if relative := _NOW.fullmatch(text):
+            amount, unit = relative.groups()
+            return now + timedelta(**{_UNITS[unit]: int(amount)}) if unit else now
+        at = datetime.fromisoformat(text)
+        local = at.astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{name} {text!r} is no time: write 2026-05-01T18:00Z, 2026-05-01T18:00+02:00 or now+2h"
+        ) from None
+    if at.tzinfo is None:
+        note(f"{name} is read as local time: {local.isoformat(timespec='seconds')}")
+    return local.astimezone(UTC)
+
+
+def definition(
+    *,
+    name: str | None,
+    keywords: Sequence[str],
+    accounts: Sequence[str],
+    boxes: Sequence[str],
+    languages: Sequence[str],
+    start: str | None,
+    end: str | None,
+    note: Note,
+    clear: Sequence[str] = (),
+) -> Definition:
+    """The checked definition that the options describe; what is not given stays unset."""
+    now = datetime.now(UTC)
+    given: dict[str, Any] = {field: None if field in ("start", "end") else () for field in clear}
+    options: dict[str, tuple[object, Callable[[], object]]] = {
+        "name": (name, lambda: name),
+        "keywords": (keywords, lambda: split_keywords(keywords)),
+        "accounts": (accounts, lambda: split_list(accounts)),
+        "boxes": (boxes, lambda: tuple(parse_box(box) for box in boxes)),
+        "languages": (languages, lambda: split_list(languages)),
+        "start": (start, lambda: parse_time(start or "", "--start", now, note)),
+        "end": (end, lambda: parse_time(end or "", "--end", now, note)),
+    }
+    for field, (typed, read) in options.items():
+        if typed is None or typed == ():
+            continue
+        if field in clear:
+            raise ValueError(f"--clear {field} and a new value for it exclude each other")
+        given[field] = read()
+    return Definition(**given).checked()
+
+
+def with_keywords(event: Event, add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
+    """The event's keywords after additions and removals."""
+    keywords = {parse_keyword(keyword).terms: keyword for keyword in event.keywords}
+    for text in split_keywords(remove):
+        if keywords.pop(parse_keyword(text).terms, None) is None:
+            raise ValueError(f"event {event.code!r} has no keyword {text!r}")
+    added = (*keywords.values(), *split_keywords(add))
+    checked = Definition(keywords=added).checked().keywords
+    assert checked is not msgspec.UNSET  # noqa: S101 -- it was given
+    return checked

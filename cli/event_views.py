@@ -1,0 +1,106 @@
+"""How events and their history look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from app.domain.events import Change, Event
+from cli.terminal import cell, moment, print_pairs, print_table
+
+_STYLES = {"active": "green", "paused": "yellow", "scheduled": "cyan", "deleted": "red", "purging": "red"}
+_SHORT = 100  # characters of a list in a table
+
+
+def without_history(event: Event) -> dict[str, Any]:
+    """An event for `list --json`."""
+    plain: dict[str, Any] = msgspec.to_builtins(event)
+    del plain["history"]
+    return plain
+
+
+def print_events(events: Iterable[Event]) -> None:
+    """Print a line an event."""
+    print_table(
+        ("code", "status", "version", "selects", "languages"),
+        (
+            (
+                cell(event.code),
+                _status(event),
+                cell(str(event.version)),
+                cell(_selects(event)),
+                cell(_short(event.languages)),
+            )
+            for event in events
+        ),
+    )
+
+
+def print_event(event: Event) -> None:
+    """Print all that is known of an event but its history."""
+    last = event.history[-1] if event.history else None
+    pairs = [
+        ("code", cell(event.code)),
+        ("name", cell(event.name)),
+        ("status", _status(event)),
+        ("keywords", cell(event.keyword_text)),
+        ("accounts", cell(", ".join(f"@{account}" for account in event.accounts))),
+        ("boxes", cell("  ".join(",".join(f"{edge:g}" for edge in box) for box in event.boxes))),
+        ("languages", cell(", ".join(event.languages))),
+        ("start", cell(moment(event.start))),
+        ("end", cell(moment(event.end))),
+        ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
+    ]
+    print_pairs((name, value) for name, value in pairs if value.plain)
+
+
+def print_history(changes: Iterable[Change]) -> None:
+    """Print a line a change, and one a field that it changed."""
+    print_table(
+        ("version", "when", "who", "what", "why"),
+        (
+            (cell(str(change.version)), cell(moment(change.at)), cell(change.who), _what(change), cell(change.why))
+            for change in changes
+        ),
+    )
+
+
+def _status(event: Event) -> Text:
+    return cell(event.status, _STYLES.get(event.status, ""))
+
+
+def _selects(event: Event) -> str:
+    boxes = [f"box {','.join(f'{edge:g}' for edge in box)}" for box in event.boxes]
+    return _short((*event.keywords, *(f"@{account}" for account in event.accounts), *boxes))
+
+
+def _short(items: Iterable[str]) -> str:
+    items = list(items)
+    text = ", ".join(items)
+    if len(text) <= _SHORT:
+        return text
+    return f"{text[:_SHORT]}… ({len(items)} in all)"
+
+
+def _what(change: Change) -> Text:
+    lines = [change.action]
+    for field, (before, after) in change.changed.items():
+        lines += _difference(field, before, after)
+    return Text("\n").join(cell(line) for line in lines)
+
+
+def _difference(field: str, before: object, after: object) -> list[str]:
+    """Of lists what went and what came; of single values from and to."""
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        gone = [f"{field} - {_value(item)}" for item in before if item not in after]
+        return gone + [f"{field} + {_value(item)}" for item in after if item not in before]
+    return [f"{field}: {_value(before)} → {_value(after)}"]
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    return ",".join(f"{part:g}" for part in value) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,130 @@
+"""`starling up`, `down` and `status`: Kafka, Cassandra and a worker on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.errors import UserError
+from app.local.probe import web_answers
+from app.local.stack import Stack
+from app.settings import Settings, settings
+
+DOWN = 3  # exit status of `status`
+WORKER_TIMEOUT = 60.0
+COLOURS = {"up": "green", "down": "red", "stale": "yellow", "off": "dim"}
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command()
+@click.option("--docker", is_flag=True, help="Use containers (or STARLING_STACK=docker).")
+@click.option("--no-worker", is_flag=True, help="Start only Kafka and Cassandra.")
+@_json
+def up(docker: bool, no_worker: bool, as_json: bool) -> None:
+    """Start Kafka, Cassandra and a worker; what runs already is kept."""
+    console = Console(stderr=True, highlight=False)
+    began = time.monotonic()
+    stack = Stack()
+    with console.status("starting") as spinner:
+
+        def report(line: str) -> None:
+            spinner.update(escape(line))
+            if not console.is_terminal or "answers" in line:
+                console.print(line, markup=False)
+
+        started = stack.start(report, in_docker=docker or _docker_wanted())
+        settings.cache_clear()  # read before the stack had addresses, perhaps
+        report("making topics and tables")
+        _migrate(settings())
+        if not no_worker and stack.start_worker():
+            started.append("worker")
+            report("starting the worker")
+            report(f"worker answers at {_await_worker(stack, settings())}")
+    if as_json:
+        _print_json(stack, started=started)
+    elif started:
+        click.echo(f"up in {time.monotonic() - began:.1f} s: {', '.join(started)}")
+    else:
+        click.echo("already up")
+
+
+@click.command()
+@click.option("--purge", is_flag=True, help="Remove the data and logs too.")
+@_json
+def down(purge: bool, as_json: bool) -> None:
+    """Stop what `up` started. Data stays, unless purged."""
+    stack = Stack()
+    console = Console(stderr=True)
+    with console.status("stopping"):
+        stopped = stack.stop(purge=purge)
+    if as_json:
+        _print_json(stack, stopped=stopped, purged=purge)
+    else:
+        click.echo(
+            (f"stopped: {', '.join(stopped)}" if stopped else "nothing ran") + ("; data removed" if purge else "")
+        )
+
+
+@click.command()
+@_json
+def status(as_json: bool) -> None:
+    """Show what runs. Exit status 3 when something is down."""
+    stack = Stack()
+    parts = stack.status()
+    if as_json:
+        _print_json(stack)
+    else:
+        table = Table("part", "state", "address", "pid", "up", box=None, pad_edge=False)
+        for part in parts:
+            who = str(part.pid or (part.container or "")[:12] or "")
+            since = "" if part.seconds is None else _duration(part.seconds)
+            table.add_row(part.name, f"[{COLOURS[part.state]}]{part.state}[/]", part.address or "", who, since)
+        Console(highlight=False).print(table)
+    if any(part.state in ("down", "stale") for part in parts):
+        sys.exit(DOWN)
+
+
+def _docker_wanted() -> bool:
+    wanted = os.environ.get("STARLING_STACK", "")
+    if wanted not in ("", "local", "docker"):
+        raise UserError(f"STARLING_STACK={wanted!r} is neither 'local' nor 'docker'")
+    return wanted == "docker"
+
+
+def _migrate(current: Settings) -> None:
+    from app.clients.migrate import migrate  # noqa: PLC0415 - the drivers are slow to import
+
+    asyncio.run(migrate(current))
+
+
+def _await_worker(stack: Stack, current: Settings) -> str:
+    deadline = time.monotonic() + WORKER_TIMEOUT
+    while not web_answers(current.web_host, current.web_port, "/readyz"):
+        if time.monotonic() > deadline:
+            raise UserError(f"the worker is not ready after {WORKER_TIMEOUT:.0f} s; see {stack.worker_log}")
+        time.sleep(0.2)
+    return f"http://{current.web_host}:{current.web_port}"
+
+
+def _print_json(stack: Stack, **more: object) -> None:
+    parts = {part.name: asdict(part) for part in stack.status()}
+    click.echo(json.dumps({"directory": str(stack.directory), "parts": parts, **more}))
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

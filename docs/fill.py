@@ -1,0 +1,67 @@
+"""Fills the tables of operations.md from the code: `python docs/fill.py` when commands, settings or metrics changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from prometheus_client import Metric
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic_core import PydanticUndefined
+
+from app import metrics
+from app.settings import Settings
+from cli import starling
+
+PAGE = Path(__file__).parent / "operations.md"
+
+
+def fill(page: str) -> str:
+    """The page with each table between its marks made anew."""
+    for name, table in (("commands", commands_table()), ("metrics", metrics_table()), ("settings", settings_table())):
+        pattern = rf"<!-- {name} -->\n(.*?<!-- end of {name} -->\n)?"
+        filled = f"<!-- {name} -->\n{table}\n<!-- end of {name} -->\n"
+        page = re.sub(pattern, lambda _, filled=filled: filled, page, flags=re.DOTALL)
+    return page
+
+
+def commands_table() -> str:
+    """All commands with the first line of their help."""
+    return "\n".join(["| command | |", "|---|---|", *_commands(starling, "starling")])
+
+
+def _commands(group: click.Group, path: str) -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        elif command is not None:
+            yield f"| `{path} {name}` | {command.get_short_help_str(200)} |"
+
+
+def metrics_table() -> str:
+    """All metrics of Starling with their meaning."""
+    rows = ["| metric | labels | meaning |", "|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            described: Metric = next(iter(metric.describe()))
+            suffix = "_total" if described.type == "counter" else ""
+            labels = ", ".join(metric._labelnames)
+            rows.append(f"| `{described.name}{suffix}` | {labels} | {described.documentation} |")
+    return "\n".join(rows)
+
+
+def settings_table() -> str:
+    """All settings with their defaults."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, PydanticUndefined, "") else f"`{field.default}`"
+        rows.append(f"| `STARLING_{name.upper()}` | {default} | {field.description or ''} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(fill(PAGE.read_text()))

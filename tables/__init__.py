@@ -1,0 +1,1 @@
+"""What is kept: Faust tables with changelogs, and the Cassandra schema."""

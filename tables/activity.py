@@ -1,0 +1,51 @@
+"""The `activity` table: counts of each event by partition of `classified_tweets`, exact through every restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import faust
+import msgspec
+from faust.types import TP
+
+from app.domain.activity import Activity
+from app.domain.rows import Row
+from app.roles import EVENT_ACTIVITY
+from tables.changelog import put, table
+
+_decode = msgspec.json.Decoder(Activity).decode
+
+
+class ActivityTable:
+    """Counts by event and partition. Entries in use are kept decoded until their partition goes elsewhere."""
+
+    def __init__(self, app: faust.App, topic: str, partitions: int) -> None:
+        self._table = table(app, EVENT_ACTIVITY, partitions)
+        self._topic = topic
+        self._live: dict[str, Activity] = {}
+        app.on_partitions_revoked.connect(self._forget, weak=False)
+
+    async def _forget(self, _app: faust.App, revoked: set[TP], **_: object) -> None:
+        self._live.clear()
+
+    async def count(self, rows: Iterable[tuple[int, Row]]) -> list[tuple[TP, str, bytes]]:
+        """Count rows, each with its partition; returns the changed entries as partition, key and value."""
+        touched: dict[str, int] = {}
+        for partition, row in rows:
+            key = f"{row.code}|{partition}"
+            activity = self._live.get(key)
+            if activity is None:
+                value = self._table.data.get(key)
+                activity = self._live[key] = _decode(value) if value else Activity()
+            if activity.count(row.seen()):
+                touched[key] = partition
+        changed = [(partition, key, msgspec.json.encode(self._live[key])) for key, partition in touched.items()]
+        await put(self._table, changed)
+        return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
+
+    def entries(self, partition: TP) -> list[tuple[TP, str, bytes]]:
+        """All entries of a partition, in the form of `count`."""
+        if partition.topic != self._topic:
+            return []
+        ending = f"|{partition.partition}"
+        return [(partition, key, value) for key, value in self._table.data.items() if key.endswith(ending)]

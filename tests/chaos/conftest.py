@@ -1,0 +1,8 @@
+"""The scenarios stand beside the tests; their assertions shall tell as much."""
+
+from __future__ import annotations
+
+import pytest
+
+for _name in ("broker", "kills"):
+    pytest.register_assert_rewrite(f"tests.chaos.{_name}")

@@ -1,0 +1,50 @@
+"""The documents say what the code has."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from app.domain.columns import COLUMNS
+from app.roles import Role
+from app.topics import TOPICS
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+
+
+def test_the_tables_of_the_operations_page_are_those_of_the_code() -> None:
+    fill = runpy.run_path(str(DOCS / "fill.py"))["fill"]
+    page = (DOCS / "operations.md").read_text()
+    assert fill(page) == page, "run: python docs/fill.py"
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])
+def test_every_topic_is_explained(topic: str) -> None:
+    assert f"| `{topic}`" in (DOCS / "architecture.md").read_text()
+
+
+@pytest.mark.parametrize("role", [role.value for role in Role])
+def test_every_role_is_explained(role: str) -> None:
+    assert f"| `{role}` |" in (DOCS / "architecture.md").read_text()
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_column_is_explained(column: str) -> None:
+    pages = (DOCS / "columns.md").read_text() + (DOCS / "architecture.md").read_text()
+    assert f"`{column}`" in pages or f"| {column} |" in pages
+
+
+def test_the_readme_names_the_two_commands_on_its_first_screen() -> None:
+    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+
+
+@pytest.mark.parametrize("page", sorted([ROOT / "README.md", *DOCS.glob("*.md")]), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []

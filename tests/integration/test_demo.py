@@ -1,0 +1,140 @@
+"""The demo ends by itself, agrees with what was planted, and sees it when a single value does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import app.demo.run
+from app.clients.cassandra import session
+from app.local.process import Process, start_time
+from app.local.stack import Stack
+from app.settings import Settings
+from cli.demo import demo
+
+STARLING = Path(sys.executable).with_name("starling")
+SMALL = ("--posts", "3000", "--rate", "1500", "--json")
+
+
+@pytest.fixture
+def servers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The session's stack, named in the environment; afterwards nothing of a demo must be left on it."""
+    for name, address in stack.addresses.items():
+        monkeypatch.setenv(f"STARLING_{name.upper()}", address)
+    settings = Settings.model_validate(stack.addresses)
+    before = keyspaces(settings)
+    yield settings
+    assert keyspaces(settings) == before
+
+
+def keyspaces(settings: Settings) -> set[str]:
+    with session(settings) as cassandra:
+        found = cassandra.execute("SELECT keyspace_name FROM system_schema.keyspaces")
+        return {name for (name,) in found if name.startswith("demo_")}
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_demo_ends_by_itself_and_agrees() -> None:
+    done = subprocess.run([STARLING, "demo", *SMALL], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["agrees"]
+    assert {check["name"]: check["agrees"] for check in told["checks"]} == {
+        "rows in Cassandra": True,
+        "malformed lines → dead letters": True,
+        "control messages counted": True,
+        "posts read": True,
+        "posts matched": True,
+        "posts by event counted": True,
+    }
+    assert all(check["found"] > 0 for check in told["checks"])
+    assert told["posts"] >= 3000
+    assert "comparing" in done.stderr
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_demo_sees_a_row_that_is_missing_one_too_many_and_one_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app.demo.run, "run", partial(app.demo.run.run, at_rest=spoil))
+    with pytest.raises(SystemExit) as ended:
+        demo.main([*SMALL, "--seed", "2"], standalone_mode=False)
+    assert ended.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["agrees"]
+    assert (told["missing"], told["unexpected"], told["wrong"]) == (1, 1, 1)
+    differing = {(difference["column"], difference["found"]) for difference in told["differences"]}
+    assert differing == {("u_followers_count", -1), ("", "none"), ("", "one")}
+    assert [check["name"] for check in told["checks"] if not check["agrees"]] == ["rows in Cassandra"]
+
+
+def spoil(settings: Settings) -> None:
+    """One value altered, one row removed, one added."""
+    table = f"{settings.keyspace}.tweet"
+    with session(settings) as cassandra:
+        one, other = list(cassandra.execute(f"SELECT event_name, bucket, t_id FROM {table} LIMIT 2"))  # noqa: S608
+        where = "WHERE event_name = %s AND bucket = %s AND t_id = %s"
+        cassandra.execute(f"UPDATE {table} SET u_followers_count = -1 {where}", one)  # noqa: S608
+        cassandra.execute(f"DELETE FROM {table} {where}", other)  # noqa: S608
+        cassandra.execute(f"INSERT INTO {table} (event_name, bucket, t_id) VALUES (%s, %s, 'stray')", one[:2])  # noqa: S608
+
+
+@pytest.mark.usefixtures("servers")
+def test_an_interrupted_demo_stops_what_it_started() -> None:
+    running = subprocess.Popen(
+        [STARLING, "demo", "--posts", "100000"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.partition("  ")[2].startswith("posts in"):
+            break
+    started = children(running.pid)
+    assert started
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    rest, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert time.monotonic() - began < 30
+    assert "removing its topics and tables" in rest
+    assert "Traceback" not in rest
+    assert not [process for process in started if process.alive()]
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_demo_whose_worker_dies_says_so_and_where_to_look() -> None:
+    running = subprocess.Popen([STARLING, "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.partition("  ")[2].startswith("posts in"):
+            break
+    (worker,) = children(running.pid)
+    os.kill(worker.pid, signal.SIGKILL)
+    rest, _ = running.communicate(timeout=60)
+    assert running.returncode == 1
+    last = rest.splitlines()[-1]
+    assert last.startswith("starling: the worker ended with status -9; see ")
+    assert Path(last.rpartition(" see ")[2]).exists()
+
+
+def children(parent: int) -> list[Process]:
+    """The processes that this one has started itself."""
+    told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], check=False, capture_output=True, text=True)
+    return [Process(int(pid), start_time(int(pid)) or "") for pid in told.stdout.split()]
+
+
+@pytest.mark.usefixtures("servers")
+def test_where_a_server_is_away_one_line_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARLING_KAFKA", "127.0.0.1:1")
+    done = subprocess.run([STARLING, "demo", *SMALL], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 69
+    assert done.stderr.splitlines()[-1].startswith("starling: Kafka is not reachable at 127.0.0.1:1")
+    assert "Traceback" not in done.stderr

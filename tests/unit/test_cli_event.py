@@ -1,0 +1,382 @@
+"""`starling event` with a manager in memory: what people type, what they read, and the status that scripts see."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pytest
+
+import cli
+import cli.event
+from app.clients.event_commands import NoAnswer
+from app.domain.decisions import Answer, Command, Refused, decide
+from app.domain.events import Event
+from app.settings import Settings
+from cli.event_options import parse_box, parse_time, split_keywords, split_list, who
+from cli.terminal import safe
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+COLUMNS = 80
+
+
+class Manager:
+    """Decides as the manager does, and keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Event] = {}
+        self.asked: list[Command] = []
+        self.silent = False
+
+    async def ask(self, _: Settings, command: Command) -> Answer:
+        self.asked.append(command)
+        if self.silent:
+            raise NoAnswer(command, 20)
+        try:
+            event = decide(command, self.events.get(command.code))
+        except Refused as refused:
+            return Answer(id=command.id, code=command.code, accepted=False, reason=refused.reason, message=str(refused))
+        if event.status == "purging":
+            del self.events[command.code]
+        else:
+            self.events[command.code] = event
+        return Answer(id=command.id, code=command.code, accepted=True, version=event.version)
+
+    async def read_events(self, _: Settings) -> dict[str, Event]:
+        return dict(self.events)
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.status != 0
+        (line,) = self.err.splitlines()
+        assert line.startswith("starling: ")
+        return line.removeprefix("starling: ")
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
+    made = Manager()
+    monkeypatch.setattr(cli.event, "ask", made.ask)
+    monkeypatch.setattr(cli.event, "read_events", made.read_events)
+    return made
+
+
+@pytest.fixture
+def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    monkeypatch.setattr(cli.event, "prepare", lambda: None)
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+
+    def starling_event(*args: str, typed: str = "") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["starling", "event", *args])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return Ran(status, *capsys.readouterr())
+
+    yield starling_event
+
+
+@pytest.fixture
+def flood(run: Run, manager: Manager) -> Event:
+    assert run("create", "Boulder Flood", "-k", "boulder, flood", "--language", "en").status == 0
+    return manager.events["boulder-flood"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "keywords"),
+    [
+        (["flood"], ("flood",)),
+        (["a, b", "c"], ("a", "b", "c")),
+        (['"flash flood"'], ('"flash flood"',)),
+        (['"here, now", there'], ('"here, now"', "there")),
+        (["“here, now”, there"], ('"here, now"', "there")),
+        (["boulder flood,#fire"], ("boulder flood", "#fire")),
+        (['"a, b'], ('"a', "b")),  # a quote that is not closed: refused later, in its own words
+    ],
+)
+def test_keywords_are_cut_at_commas_outside_of_quotes(typed: list[str], keywords: tuple[str, ...]) -> None:
+    assert split_keywords(typed) == keywords
+
+
+@pytest.mark.parametrize("typed", ["", " ", "boulder, ", ",", "a,,b", ", a", "\u200b", '"a b", '])
+def test_a_blank_keyword_in_a_list_is_refused(typed: str) -> None:
+    """Issue 3, 4: `"boulder, "` matched every post."""
+    with pytest.raises(ValueError, match="holds a blank keyword, which would match every post"):
+        split_keywords([typed])
+
+
+def test_lists_and_boxes_are_read() -> None:
+    assert split_list(["en, es", "fr"]) == ("en", "es", "fr")
+    assert parse_box("-105.4,39.9, -105,40.2") == (-105.4, 39.9, -105.0, 40.2)
+    for wrong in ("", "1,2,3", "1,2,3,4,5", "a,b,c,d"):
+        with pytest.raises(ValueError, match="is not four numbers west,south,east,north"):
+            parse_box(wrong)
+
+
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "EST+5EDT,M3.2.0,M11.1.0")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
+@pytest.mark.parametrize(
+    ("typed", "moment", "notes"),
+    [
+        ("now", NOW, 0),
+        ("now+2h", NOW.replace(hour=14), 0),
+        ("now-30m", NOW.replace(hour=11, minute=30), 0),
+        ("2026-05-01T18:00Z", NOW.replace(hour=18), 0),
+        ("2026-05-01T18:00+02:00", NOW.replace(hour=16), 0),
+        ("2026-05-01T08:00", NOW, 1),
+        ("2026-05-01", NOW.replace(hour=4), 1),
+    ],
+)
+def test_a_time_without_a_zone_is_local_and_that_is_said(typed: str, moment: datetime, notes: int) -> None:
+    said: list[str] = []
+    assert parse_time(typed, "--start", NOW, said.append) == moment
+    assert len(said) == notes
+    for line in said:
+        assert line.startswith("--start is read as local time: 2026-05-01T0")
+        assert line.endswith("-04:00")
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "tomorrow", "12:00", "now+2y", "now+999999w", "2026-13-01", "0001-01-01T00:00+14:00"]
+)
+def test_what_is_no_time_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match=r"--end .* is no time: write"):
+        parse_time(typed, "--end", NOW, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ünïcödé 洪水 🌊", "plain ünïcödé 洪水 🌊"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("line\nbreak\rreturn", "line\\nbreak\\rreturn"),
+        ("\x9b2J", "\\x9b2J"),
+        ("\u202eturned", "\\u202eturned"),
+        ("👩\u200d🚒 می\u200cروم", "👩\u200d🚒 می\u200cروم"),
+        ("half \ud83c", "half \\ud83c"),
+    ],
+)
+def test_what_moves_a_cursor_is_escaped(text: str, shown: str) -> None:
+    assert safe(text) == shown
+
+
+def test_the_person_is_the_one_named_or_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARLING_USER", "ada")
+    assert who() == "ada"
+    monkeypatch.delenv("STARLING_USER")
+    monkeypatch.setenv("LOGNAME", "grace")
+    assert who() == "grace"
+
+
+def test_an_event_is_created_shown_edited_and_has_a_history(run: Run, manager: Manager) -> None:
+    made = run("create", "2012 Hurricane Sandy", "-k", 'sandy, "storm surge"', "--account", "@NHC", "--why", "warned")
+    assert made == (0, "created event 2012-hurricane-sandy (version 1, active)\n", "")
+    event = manager.events["2012-hurricane-sandy"]
+    assert event.keywords == ("sandy", '"storm surge"')
+    assert event.accounts == ("nhc",)
+    assert '"storm surge"' in run("show", "2012-hurricane-sandy").out
+    edited = run("edit", "2012-hurricane-sandy", "--add-keyword", "nyc", "--remove-keyword", "SANDY")
+    assert edited == (0, "edited event 2012-hurricane-sandy (version 2)\n", "")
+    assert manager.events["2012-hurricane-sandy"].keywords == ('"storm surge"', "nyc")
+    lines = run("history", "2012-hurricane-sandy").out
+    for shown in ("create", "warned", "keywords - sandy", "keywords + nyc"):
+        assert shown in lines
+    listed = run("list").out.splitlines()
+    assert listed[0].split() == ["code", "status", "version", "selects", "languages"]
+    assert listed[1].split()[:3] == ["2012-hurricane-sandy", "active", "2"]
+
+
+def test_json_has_stable_keys(run: Run, flood: Event) -> None:
+    created = json.loads(run("create", "Other", "-k", "x", "--json").out)
+    assert created.keys() == {"id", "code", "accepted", "version", "reason", "message"}
+    refused = run("create", "Other", "-k", "x", "--json")
+    assert refused.error == "event 'other' exists"
+    assert json.loads(refused.out) | {"accepted": False, "reason": "exists"} == json.loads(refused.out)
+    invalid = run("create", "Other", "-k", "x, ", "--json")
+    assert json.loads(invalid.out)["reason"] == "invalid"
+    (first, _) = json.loads(run("list", "--json").out)
+    shown = json.loads(run("show", flood.code, "--json").out)
+    assert shown.keys() - first.keys() == {"history"}
+    (change,) = json.loads(run("history", flood.code, "--json").out)
+    assert change.keys() == {"version", "at", "who", "action", "why", "changed"}
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["create", "X", "-k", "boulder, "], "'boulder, ' holds a blank keyword, which would match every post"),
+        (["create", "X"], "an event needs at least one keyword, account or box"),
+        (["create", "  ", "-k", "x"], "the name is blank"),
+        (["create", "洪水", "-k", "x"], "no code can be made of the name '洪水'"),
+        (["create", "X", "-k", "x", "--code", "No Code"], "code 'No Code': 1 to 63 of a-z, 0-9 and hyphens inside"),
+        (["create", "X", "-k", "x", "--box", "10,50,5,40"], "box 10.0,50.0,5.0,40.0 is not west,south,east,north"),
+        (["create", "X", "-k", "x", "--language", "english"], "language 'english' is not a code such as en"),
+        (["create", "X", "-k", "x", "--start", "soon"], "--start 'soon' is no time"),
+        (["create", "X", "-k", "x", "--start", "now+2h", "--end", "now+1h"], "the end is not after the start"),
+        (["create", "X", "-k", 'x "y'], "keyword 'x \"y' has a quote that is not closed"),
+        (["create", "X", "-k", "y,Y"], "keyword 'Y' is the same as 'y'"),
+        (["create", "X", "-k", "x", "--code", "boulder-flood"], "event 'boulder-flood' exists"),
+        (["show", "nothing"], "there is no event 'nothing'"),
+        (["history", "nothing"], "there is no event 'nothing'"),
+        (["edit", "nothing", "-k", "x"], "there is no event 'nothing'"),
+        (["edit", "nothing", "--add-keyword", "x"], "there is no event 'nothing'"),
+        (["edit", "boulder-flood"], "nothing to edit: say what to change"),
+        (["edit", "boulder-flood", "-k", "boulder,flood"], "the edit changes nothing"),
+        (["edit", "boulder-flood", "--add-keyword", "Flood"], "keyword 'Flood' is the same as 'flood'"),
+        (["edit", "boulder-flood", "--remove-keyword", "fire"], "event 'boulder-flood' has no keyword 'fire'"),
+        (["edit", "boulder-flood", "--clear", "keywords"], "an event needs at least one keyword, account or box"),
+        (["edit", "boulder-flood", "--clear", "keywords", "-k", "x"], "--clear keywords and a new value for it"),
+        (["edit", "boulder-flood", "--add-keyword", "x", "-k", "y"], "-k and --clear replace all keywords"),
+        (["edit", "boulder-flood", "--name", "X", "--version", "7"], "event 'boulder-flood' is at version 1, not 7"),
+        (["resume", "boulder-flood"], "event 'boulder-flood' is active: it cannot be resumed"),
+        (["delete", "boulder-flood"], "event 'boulder-flood' is active: it cannot be deleted; stop it first"),
+        (["purge", "Boulder Flood"], "code 'Boulder Flood': 1 to 63"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_1(run: Run, flood: Event, args: list[str], error: str) -> None:
+    ran = run(*args)
+    assert ran.status == 1
+    assert error in ran.error
+
+
+def test_typing_errors_need_no_manager(run: Run, manager: Manager) -> None:
+    run("create", "X", "-k", "x, ")
+    run("create", "X", "-k", "x", "--language", "english")
+    run("edit", "x", "--box", "1,2")
+    assert manager.asked == []
+
+
+def test_wrong_usage_is_status_2(run: Run) -> None:
+    assert run("create").status == 2
+    assert run("list", "--status", "gone").status == 2
+
+
+def test_no_answer_says_that_the_command_was_sent(run: Run, manager: Manager, flood: Event) -> None:
+    manager.silent = True
+    ran = run("pause", flood.code)
+    assert ran.status == 69
+    assert f"the command was sent (id {manager.asked[-1].id}) and may still be carried out" in ran.error
+    assert "`starling status`" in ran.error
+
+
+def test_an_edit_of_single_keywords_expects_the_version_that_it_read(run: Run, manager: Manager, flood: Event) -> None:
+    run("edit", flood.code, "--add-keyword", "creek")
+    assert manager.asked[-1].expected_version == flood.version
+    run("edit", flood.code, "-k", "all new")
+    assert manager.asked[-1].expected_version is None
+
+
+def test_fields_are_cleared(run: Run, manager: Manager, flood: Event) -> None:
+    run("edit", flood.code, "--end", "2030-01-01T00:00Z")
+    assert run("edit", flood.code, "--clear", "languages", "--clear", "end").status == 0
+    cleared = manager.events[flood.code]
+    assert (cleared.languages, cleared.end, cleared.keywords) == ((), None, flood.keywords)
+
+
+@pytest.mark.parametrize("action", ["delete", "purge"])
+def test_deleting_asks_for_the_code(run: Run, manager: Manager, flood: Event, action: str) -> None:
+    run("stop", flood.code)
+    for typed in ("", "\n", "yes\n", "Boulder Flood\n"):
+        refused = run(action, flood.code, typed=typed)
+        assert refused.status == 1
+        assert refused.err.splitlines()[-1] == "starling: not confirmed, nothing was done (--yes does not ask)"
+    assert manager.events[flood.code].status == "stopped"
+    assert run(action, flood.code, typed=f"{flood.code}\n").status == 0
+    assert [command.action for command in manager.asked][-1] == action
+
+
+def test_a_deleted_event_keeps_its_rows_and_is_hidden(run: Run, flood: Event) -> None:
+    run("stop", flood.code)
+    deleted = run("delete", flood.code, "--yes")
+    assert "its rows stay and its code stays taken, `starling event purge boulder-flood` removes both" in deleted.out
+    assert run("list").out == "no events (1 deleted: --all)\n"
+    assert "deleted" in run("list", "--all").out
+    assert "deleted" in run("list", "--status", "deleted").out
+    assert run("purge", flood.code, "--yes").status == 0
+    assert run("list", "--all").out == "no events\n"
+
+
+NASTY = "Evil [red]name[/red] \x1b[2J\x9b31m\u202e\x07"
+
+
+def test_names_and_keywords_of_others_do_nothing_to_a_terminal(run: Run) -> None:
+    run("create", NASTY, "-k", "[bold]x, [/bold]y", "--code", "evil", "--why", NASTY)
+    run("edit", "evil", "--name", f"{NASTY}!")
+    outputs = [run(*args) for args in (["list"], ["show", "evil"], ["history", "evil"])]
+    outputs += [run("list", "--json"), run("show", "evil", "--json"), run("create", NASTY, "-k", "x", "--code", "evil")]
+    for ran in outputs:
+        text = (ran.out + ran.err).replace("\n", "")
+        assert text.isprintable(), ascii(text)
+    assert "[bold]x, [/bold]y" in outputs[0].out
+    assert "[red]name[/red]" in outputs[1].out
+
+
+def test_tables_fit_a_terminal(run: Run) -> None:
+    many = ",".join(f"keyword number {number}" for number in range(300))
+    run(
+        "create",
+        "n" * 200,
+        "-k",
+        many,
+        "--language",
+        "en,es,fr,de,it,pt,ja,ar,ru,tr,nl,pl,fa,id,th",
+        "--why",
+        "w" * 300,
+    )
+    run("edit", "n" * 63, "--name", "other " * 30)
+    for command in (["list"], ["show", "n" * 63], ["history", "n" * 63]):
+        lines = run(*command).out.splitlines()
+        assert max(map(len, lines)) <= COLUMNS
+        assert all(line == line.rstrip() for line in lines)
+    assert "(300 in all)" in " ".join(run("list").out.split())
+
+
+COMMANDS = [name for name, _ in sorted(cli.event.event.commands.items())]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_and_json(run: Run, command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.status == 0
+    assert "--json" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= COLUMNS
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    wanted = "create list show edit start pause resume stop archive delete purge refresh history"
+    assert set(COMMANDS) == set(wanted.split())
+
+
+def test_refresh_counts_what_was_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refreshed(*_: Any) -> list[Answer]:
+        return [Answer(id=str(n), code="*", accepted=True, message=f"{n} events") for n in range(4)]
+
+    monkeypatch.setattr(cli.event, "refresh_all", refreshed)
+    assert run("refresh").out == "sent 6 events again\n"
+    assert json.loads(run("refresh", "--json").out)["events"] == 6

@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN python -m venv /opt/starling \
- && /opt/starling/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt -r requirements/run.txt
+ && /opt/starling/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.txt -r requirements/run.txt
 COPY pyproject.toml README.md ./
 COPY app app
 COPY agents agents

@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
 
 .PHONY: setup demo test lint bench lock clean
@@ -28,13 +29,16 @@ bench: setup
 setup: $(READY)
 
 # In steps: what builds packages comes first, by hash like everything else, because pyspark exists only as source.
+# --no-deps: the locks are whole, and a resolver that looks for `coverage[toml]` beside a pinned `coverage` meets a newer
+# release without a hash as soon as there is one. `pip check` says whether they are whole.
 $(READY): requirements/build.txt requirements/all.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 		{ echo "Starling needs Python 3.11; set PYTHON=/path/to/python3.11 (found: $(PYTHON))" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/all.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/build.txt
+	$(INSTALL) --require-hashes --no-build-isolation -r requirements/all.txt
+	$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 	@touch $@
 
 # After a change of pyproject.toml, or of a version in app/local/artifacts.py: new locks and new lists of jars.

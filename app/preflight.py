@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from time import monotonic
-from typing import Any
 
-import stamina
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
-from app.clients.kafka import admin
+from app.clients.kafka import admin, describe_group
 from app.clients.migrate import wanted_topics
 from app.errors import UserError
 from app.roles import Role, app_id
@@ -73,14 +70,7 @@ async def _check_rivals(client: AIOKafkaAdminClient, role: Role, settings: Setti
 async def _members(client: AIOKafkaAdminClient, group: str) -> int:
     return sum(
         len(members)
-        for response in await _describe(client, group)
+        for response in await describe_group(client, group)
         for _, _, state, _, _, members, *_ in response.groups
         if state in _LIVE_STATES
     )
-
-
-@stamina.retry(on=(GroupCoordinatorNotAvailableError, GroupLoadInProgressError), timeout=30)
-async def _describe(client: AIOKafkaAdminClient, group: str) -> list[Any]:
-    """Describe a group; a new broker makes its group coordinator only when it is first asked for one."""
-    described: list[Any] = await client.describe_consumer_groups([group])
-    return described

@@ -63,6 +63,9 @@ def cluster(settings: Settings) -> Cluster:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=4,
         connect_timeout=settings.connect_timeout,
+        # /readyz shall know within seconds, also while there is nothing to write (30 by default).
+        idle_heartbeat_interval=5,
+        idle_heartbeat_timeout=10,
         connection_class=Connection,
         compression=False,  # the way to Cassandra is short, CPU is what a worker lacks
     )
@@ -112,7 +115,17 @@ class Writer(Service):
         self._listed: dict[tuple[str, int, str], None] = {}
         self._session: Session | None = None
         self._inserts: dict[str, PreparedStatement] = {}
-        self.waiting = True  # for Cassandra, be it to connect or to write
+        self._retrying = 0  # writes
+
+    @property
+    def waiting(self) -> bool:
+        """Whether Cassandra is awaited: to connect, to take what it has not taken, or, on a quiet stream, to answer."""
+        return self._session is None or self._retrying > 0 or not self._answers(self._session)
+
+    def _answers(self, connected: Session) -> bool:
+        """Whether the driver's heartbeat finds a node that writes would go to."""
+        near = self._settings.cassandra_datacenter
+        return any(host.is_up for host in connected.cluster.metadata.all_hosts() if host.datacenter == near)
 
     async def connected(self) -> None:
         """Return once there is a connection."""
@@ -124,7 +137,6 @@ class Writer(Service):
         async for attempt in _for_ever(Unavailable):
             with attempt:
                 self._session, self._inserts = await asyncio.to_thread(self._prepared)
-        self.waiting = False
         self._connected.set()
         log.info("connected to Cassandra", extra={"at": self._settings.cassandra})
 
@@ -191,14 +203,16 @@ class Writer(Service):
     async def _again(self, statement: BatchStatement | BoundStatement, row: Row, error: Exception) -> None:
         """Try until Cassandra has it; the posts wait here and their offsets stand still."""
         log.warning("Cassandra does not take writes; trying again", extra={"why": _why(error)})
-        self.waiting = True
-        async for attempt in _for_ever(TRANSIENT):
-            with attempt:
-                WRITE_RETRIES.inc()
-                if self._purged(row.code, row.born):
-                    break  # what is written after the purge would stay for ever
-                await self._execute(statement)
-        self.waiting = False
+        self._retrying += 1
+        try:
+            async for attempt in _for_ever(TRANSIENT):
+                with attempt:
+                    WRITE_RETRIES.inc()
+                    if self._purged(row.code, row.born):
+                        break  # what is written after the purge would stay for ever
+                    await self._execute(statement)
+        finally:
+            self._retrying -= 1
 
     async def _execute(self, statement: BatchStatement | BoundStatement) -> None:
         """One try. The driver answers on a thread of its own."""

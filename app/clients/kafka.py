@@ -8,15 +8,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import stamina
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    KafkaTimeoutError,
+    NotCoordinatorForGroupError,
+)
 
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import MAX_RECORD_BYTES
 
 _PROBE_SECONDS = 10.0
+
+# A new broker makes its group coordinator only when it is first asked for one, and one that has just become coordinator
+# reads its groups first.
+_patient_with_coordinator = stamina.retry(
+    on=(GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError),
+    attempts=None,
+    timeout=30,
+    wait_max=2,
+)
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -88,12 +104,27 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+@_patient_with_coordinator
+async def describe_group(client: AIOKafkaAdminClient, group: str) -> list[Any]:
+    """The coordinator's answers about a group. Raises KafkaError."""
+    described: list[Any] = await client.describe_consumer_groups([group])
+    return described
+
+
+@_patient_with_coordinator
+async def committed_offsets(
+    client: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition] | None = None
+) -> dict[TopicPartition, int]:
+    """What a group has committed of some or all partitions; those without a commit are left out. Raises KafkaError."""
+    found = await client.list_consumer_group_offsets(group, partitions=partitions)
+    return {partition: int(entry.offset) for partition, entry in found.items() if entry.offset >= 0}
+
+
 async def committed_offset(settings: Settings, group: str, topic: str, partition: int) -> int | None:
     """What a group has committed of a partition; None if nothing yet. Raises Unavailable, KafkaError."""
     place = TopicPartition(topic, partition)
     async with admin(settings) as client:
-        found = await client.list_consumer_group_offsets(group, partitions=[place])
-    return int(found[place].offset) if place in found and found[place].offset >= 0 else None
+        return (await committed_offsets(client, group, [place])).get(place)
 
 
 async def first_offset(settings: Settings, topic: str, partition: int, offset: int) -> int | None:

@@ -233,7 +233,7 @@ def while_cassandra_is_away_offsets_stand_still_and_nothing_is_lost(stack: Stack
         topics.send(settings, posts(400))
         until(lambda: len(stored(settings)) > 0, "it writes")
         way.cut()
-        until(lambda: reply(waiting, "/readyz") == (503, {"ready": False, "waiting_for": ["Cassandra"]}), "not ready")
+        until_it_waits(waiting)
         time.sleep(2)  # a commit of what was written before the cut
         before = topics.offsets(settings, "worker", [CLASSIFIED]), stored(settings)
         topics.send(settings, posts(400, first=400))
@@ -252,6 +252,26 @@ def while_cassandra_is_away_offsets_stand_still_and_nothing_is_lost(stack: Stack
         assert len(stored(settings)) == 800
         until(lambda: reply(waiting, "/readyz")[0] == 200, "ready again")
         assert sum(part.posts for part in topics.activity(settings, "worker").values()) == 800
+
+
+@scenarios.add
+def on_a_quiet_stream_it_is_seen_too_that_cassandra_is_away(stack: Stack) -> None:
+    """Only a write that failed told it: a worker with nothing to write said that it was ready."""
+    with (
+        place(stack) as settings,
+        Proxy(settings.cassandra) as way,
+        worker(settings.model_copy(update={"cassandra": way.address}), "worker") as quiet,
+    ):
+        quiet.wait_ready()
+        way.cut()
+        until_it_waits(quiet)
+        assert reply(quiet, "/healthz")[0] == 200
+        way.mend()
+        until(lambda: reply(quiet, "/readyz")[0] == 200, "ready again")
+
+
+def until_it_waits(asked: Worker) -> None:
+    until(lambda: reply(asked, "/readyz") == (503, {"ready": False, "waiting_for": ["Cassandra"]}), "not ready")
 
 
 @scenarios.add

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from app.clients.kafka import admin, connection
+from app.clients.kafka import admin, committed_offsets, connection, describe_group
 from app.roles import EVENT_ACTIVITY, Role, app_id, changelog
 from app.settings import Settings
 from app.topics import CLASSIFIED, RAW, full_name
@@ -51,7 +51,7 @@ class Watch:
 
     def progress(self) -> dict[str, int]:
         """Sums over partitions: records classified, counts written, and what was committed of both topics."""
-        committed = self._run(self._admin.list_consumer_group_offsets(self._group))
+        committed = self._run(committed_offsets(self._admin, self._group))
         return {
             "classified": self._end(self._classified),
             "counted": self._end(self._activity),
@@ -93,11 +93,11 @@ async def evict(settings: Settings, role: str, dead: set[str]) -> None:
 async def _members(client: AIOKafkaAdminClient, group: str) -> set[str]:
     return {
         member[0]
-        for response in await client.describe_consumer_groups([group])
+        for response in await describe_group(client, group)
         for _error, _group, _state, _kind, _protocol, listed, *_rest in response.groups
         for member in listed
     }
 
 
-def _sum(committed: dict[TopicPartition, Any], topic: str) -> int:
-    return sum(max(0, entry.offset) for tp, entry in committed.items() if tp.topic == topic)
+def _sum(committed: dict[TopicPartition, int], topic: str) -> int:
+    return sum(offset for tp, offset in committed.items() if tp.topic == topic)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from app.clients.kafka import admin, connection, producer
+from app.clients.kafka import admin, committed_offsets, connection, producer
 from app.domain.activity import Activity
 from app.domain.classify import Intake
 from app.domain.records import raw_headers
@@ -154,11 +154,8 @@ async def _offsets(settings: Settings, role: Role, topics: Iterable[Topic]) -> d
     finally:
         await consumer.stop()
     async with admin(settings) as client:
-        committed = await client.list_consumer_group_offsets(app_id(role, settings))
-    return {
-        tp: Offsets(committed[tp].offset if tp in committed and committed[tp].offset > 0 else 0, end)
-        for tp, end in ends.items()
-    }
+        committed = await committed_offsets(client, app_id(role, settings))
+    return {tp: Offsets(committed.get(tp, 0), end) for tp, end in ends.items()}
 
 
 def read_by(role: Role) -> list[Topic]:

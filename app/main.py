@@ -14,6 +14,7 @@ from app import roles
 from app.clients.cassandra import Writer
 from app.clients.view import View
 from app.faustapp import make_app
+from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
 from app.topics import ACTIVITY, full_name
@@ -39,6 +40,8 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(writer)
         add_normalization(app, settings, events, publisher, writer)
     add_health(app, settings, events, writer)
+    if role.rivals:
+        services.append(SecondLook(role, settings))
     _start_with(app, services)
     return app
 

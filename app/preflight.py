@@ -1,20 +1,54 @@
-"""What must be true before a worker joins its group; Faust would hang or do work twice where it is not."""
+"""What must be true before a worker joins its group; Faust would hang or do work twice where it is not.
+
+One thing can only be seen after: two rivals that start at the same moment do not see each other before.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from time import monotonic
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from mode import Service
 
 from app.clients.kafka import admin, describe_group
 from app.clients.migrate import wanted_topics
-from app.errors import UserError
+from app.errors import Unavailable, UserError
 from app.roles import Role, app_id
 from app.settings import Settings
 
 _LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
+
+
+class SecondLook(Service):
+    """Looks for rivals once more when this process's group has members; of two, the one that looks last sees both."""
+
+    abstract = False
+    logger = logging.getLogger("mode.second_look")
+
+    def __init__(self, role: Role, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._role = role
+        self._settings = settings
+
+    @Service.task
+    async def _look(self) -> None:
+        """End the process where a rival is at work; nothing that it holds is acknowledged."""
+        while not self.should_stop:
+            try:
+                async with admin(self._settings) as client:
+                    while not await _members(client, app_id(self._role, self._settings)):
+                        await self.sleep(0.3)
+                    await _check_rivals(client, self._role, self._settings)
+                    return
+            except (KafkaError, Unavailable):
+                await self.sleep(2)  # Kafka is away, and the rival's work stands still too
+            except UserError as refused:
+                await self.crash(refused)
 
 
 async def check(role: Role, settings: Settings) -> None:

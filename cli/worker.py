@@ -10,8 +10,9 @@ import sys
 
 import click
 from faust import Worker
+from stamina.instrumentation import set_on_retry_hooks
 
-from app.errors import NOT_REACHABLE, Unavailable
+from app.errors import NOT_REACHABLE, Unavailable, UserError
 from app.logs import configure
 from app.main import build
 from app.preflight import check
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 def worker(role: str, web_port: int | None) -> None:
     """Run the agents of a role until SIGTERM or Ctrl-C."""
     chosen = settings() if web_port is None else settings().model_copy(update={"web_port": web_port})
+    set_on_retry_hooks([])  # a look before the start ends in one line, or in none
     asyncio.run(check(Role(role), chosen))
     configure(chosen)
     log.info("worker starts", extra={"role": role, "web": f"http://{chosen.web_host}:{chosen.web_port}"})
@@ -48,11 +50,16 @@ def _run(worker: Worker) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
-        return CRASHED if ended.code else 0
-    except Unavailable as away:
-        log.error("worker gives up", extra={"why": str(away)})  # noqa: TRY400 -- the one line says all
-        return NOT_REACHABLE
+        return _status(ended.__context__) if ended.code else 0
     except (Exception, asyncio.CancelledError):
         log.exception("worker crashed")
         return CRASHED
     return 0
+
+
+def _status(reason: BaseException | None) -> int:
+    """Exit status for what ended the worker, which mode has turned into a SystemExit."""
+    if not isinstance(reason, (Unavailable, UserError)):
+        return CRASHED
+    log.error("worker gives up", extra={"why": str(reason)})
+    return NOT_REACHABLE if isinstance(reason, Unavailable) else 1

@@ -14,7 +14,7 @@ from agents.sending import bury, send_all
 from app.clients.cassandra import Writer
 from app.domain.posts import Malformed
 from app.domain.records import DeadLetter, Line, classified_record
-from app.domain.rows import Row, row_of
+from app.domain.rows import Row, Rows
 from app.metrics import POST_AGE_SECONDS, ROWS_OF_PURGED, WRITE_SECONDS
 from app.settings import Settings
 from app.topics import CLASSIFIED, full_name
@@ -38,7 +38,7 @@ def add_normalization(
             await writer.connected()
             started = monotonic()
             rows, dead = await _rows(batch, events)
-            refused = await writer.write(list({(row.code, row.bucket, row.post_id): row for _, row in rows}.values()))
+            refused = await writer.write(list({(row.code, row.bucket, row.post.id): row for _, row in rows}.values()))
             dead += [_dead(row, why) for row, why in refused]
             await send_all(app, bury(dead, settings))
             if batch.lost:
@@ -50,6 +50,7 @@ def add_normalization(
 
 
 async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[list[tuple[int, Row]], list[DeadLetter]]:
+    made = Rows()
     rows: list[tuple[int, Row]] = []
     dead: list[DeadLetter] = []
     for taken in batch:
@@ -67,7 +68,7 @@ async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[li
             continue
         for number, (line, post) in enumerate(zip(record.lines, record.posts, strict=True)):
             try:
-                rows.append((message.partition, row_of(event, record.version, line, post)))
+                rows.append((message.partition, made.row(event, record.version, line, post)))
             except Malformed as malformed:
                 dead.append(DeadLetter(message.topic, message.partition, message.offset, number, str(malformed), post))
     return rows, dead
@@ -75,7 +76,7 @@ async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[li
 
 def _dead(row: Row, why: str) -> DeadLetter:
     line: Line = row.line
-    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.raw)
+    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.post.raw)
 
 
 def _measure_age(rows: Iterable[Row]) -> None:

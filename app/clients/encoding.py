@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from cassandra.query import UNSET_VALUE
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EVENT_COLUMNS, OUR_COLUMNS, OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.rows import Row
 
 Encoded: TypeAlias = list[Any]  # bytes, or UNSET_VALUE: a null would be a tombstone
@@ -47,19 +47,33 @@ _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "list<text>": _list,
     "frozen<map<text, text>>": _map,
 }
-_ROW_ENCODERS = [_ENCODERS[kind] for kind in COLUMNS.values()]
+_Encoders: TypeAlias = list[Callable[[Any], bytes]]
+
+
+def _encoders(columns: Mapping[str, str]) -> _Encoders:
+    return [_ENCODERS[kind] for kind in columns.values()]
+
+
+_OF_EVENT = _encoders(EVENT_COLUMNS)
+_OF_POST = _encoders(POST_COLUMNS | OUR_POST_COLUMNS)
+_OF_WAY = _encoders(OUR_COLUMNS)
+
+
+def _encoded(encoders: _Encoders, values: Sequence[Any]) -> Encoded:
+    return [UNSET_VALUE if value is None else encode(value) for encode, value in zip(encoders, values, strict=True)]
 
 
 def encode_row(row: Row) -> Encoded:
-    """Values of a row of `tweet`."""
-    return [
-        UNSET_VALUE if value is None else encode(value) for encode, value in zip(_ROW_ENCODERS, row.values, strict=True)
-    ]
+    """Values of a row of `tweet`; those of the post are made once for all its events."""
+    post = row.post
+    if post.encoded is None:
+        post.encoded = _encoded(_OF_POST, post.values)
+    return [*_encoded(_OF_EVENT, row.event_values), *post.encoded, *_encoded(_OF_WAY, row.way_values)]
 
 
 def encode_raw(row: Row) -> Encoded:
     """Values of its row of `tweet_raw`."""
-    return [row.code.encode(), row.bucket.encode(), row.post_id.encode(), row.raw]
+    return [row.code.encode(), row.bucket.encode(), row.post.id.encode(), row.post.raw]
 
 
 def encode_bucket(row: Row) -> Encoded:

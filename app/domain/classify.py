@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from app.domain.events import Event
-from app.domain.matcher import Matcher
+from app.domain.matcher import Match, Matcher
 from app.domain.partitioning import kafka_partition
-from app.domain.posts import Control, Malformed, read
+from app.domain.posts import Control, Malformed, Post, read
 from app.domain.records import DeadLetter, Line, RawRecord
 
 # A classified record is cut at either: the normalizer holds 32 of them at a time.
@@ -89,8 +89,9 @@ class _Collector:
     def take(self, record: RawRecord) -> None:
         intake = Intake(offset=record.offset)
         self.intake.setdefault(record.partition, []).append(intake)
-        for number, line in enumerate(record.lines):
-            intake.lines += 1
+        lines = record.lines
+        intake.lines = len(lines)
+        for number, line in enumerate(lines):
             try:
                 posts = read(line)
             except Malformed as malformed:
@@ -108,26 +109,20 @@ class _Collector:
                 if matches:
                     intake.matched += 1
                     intake.classified += len(matches)
-                for match in matches:
-                    origin = Line(
-                        record.partition,
-                        record.offset,
-                        number,
-                        part,
-                        record.received_at,
-                        record.source,
-                        record.origin,
-                        match.matched,
-                    )
-                    self._put(match.event, post.id, origin, post.raw)
+                    self._put(record, number, part, post, matches)
 
-    def _put(self, event: Event, post_id: str, line: Line, raw: bytes) -> None:
-        partition = kafka_partition(event.code, post_id, self._partitions)
-        size = len(raw) + _MATCH_BYTES * len(line.matched)
-        bundle = self._open.get((event.code, partition))
-        if bundle is None or len(bundle.posts) >= MAX_POSTS or bundle.size + size > MAX_BYTES:
-            bundle = self._open[event.code, partition] = Bundle(event, partition)
-            self.bundles.append(bundle)
-        bundle.lines.append(line)
-        bundle.posts.append(raw)
-        bundle.size += size
+    def _put(self, record: RawRecord, number: int, part: int, post: Post, matches: list[Match]) -> None:
+        partition = kafka_partition(post.id, self._partitions)
+        for match in matches:
+            event, matched = match.event, match.matched
+            origin = Line(
+                record.partition, record.offset, number, part, record.received_at, record.source, record.origin, matched
+            )
+            size = len(post.raw) + _MATCH_BYTES * len(matched)
+            bundle = self._open.get((event.code, partition))
+            if bundle is None or len(bundle.posts) >= MAX_POSTS or bundle.size + size > MAX_BYTES:
+                bundle = self._open[event.code, partition] = Bundle(event, partition)
+                self.bundles.append(bundle)
+            bundle.lines.append(origin)
+            bundle.posts.append(post.raw)
+            bundle.size += size

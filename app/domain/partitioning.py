@@ -95,9 +95,12 @@ def _bucket_name(start: int, shard: int) -> str:
     return f"{datetime.fromtimestamp(start, UTC):%Y-%m-%dT%H:%M:%S}.{shard}"
 
 
-def kafka_partition(code: str, post_id: str, partitions: int) -> int:
-    """Partition of `classified_tweets`: a post's own, so that one hot event spreads over all of them."""
-    return (crc32(code.encode()) + crc32(post_id.encode())) % partitions
+def kafka_partition(post_id: str, partitions: int) -> int:
+    """Partition of `classified_tweets`: a post's own, so that one hot event spreads over all of them.
+
+    The same for all events of a post: what is sent several times is compressed, read and normalized together.
+    """
+    return crc32(post_id.encode()) % partitions
 
 
 def next_rule(rules: tuple[BucketRule, ...], minutes: dict[int, int], now_ms: int) -> BucketRule | None:

@@ -33,7 +33,8 @@ class RawRecord(Struct, frozen=True):
     @property
     def lines(self) -> list[bytes]:
         """The source messages, each as it was sent."""
-        return [line.removesuffix(b"\r") for line in self.value.removesuffix(b"\n").split(b"\n")]
+        lines = self.value.removesuffix(b"\n").split(b"\n")
+        return [line.removesuffix(b"\r") for line in lines] if b"\r" in self.value else lines
 
 
 class Line(Struct, frozen=True, array_like=True):

@@ -11,9 +11,9 @@ from msgspec import Struct
 from app.domain.activity import Seen
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.events import Event
-from app.domain.normalize import normalize
+from app.domain.normalize import Value, normalize
 from app.domain.partitioning import bucket_of
-from app.domain.posts import Malformed, Post, read
+from app.domain.posts import Control, Malformed, Post, read
 from app.domain.records import Line
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://starling/event/post").bytes
@@ -23,74 +23,94 @@ _CREATED, _LANGUAGE, _HASHTAGS, _ACCOUNT = (
 )
 
 
+class NormalizedPost(Struct):
+    """A post as the rows of all its events share it."""
+
+    id: str
+    raw: bytes
+    values: list[Value]  # of POST_COLUMNS and OUR_POST_COLUMNS
+    encoded: list[Any] | None = None  # the same in the form of the store, kept by who writes it
+
+
 class Row(Struct):
     """One post of one event.
 
-    `values` are those of `columns.COLUMNS`, in order: text, int, bool, list[str], dict[str, str], milliseconds for a
-    timestamp, 16 bytes for a uuid, None where the source says nothing.
+    Values are text, int, bool, list[str], dict[str, str], milliseconds for a timestamp, 16 bytes for a uuid, None where
+    the source says nothing.
     """
 
     code: str
     bucket: str
     bucket_since: int  # milliseconds since 1970
     bucket_seconds: int
-    post_id: str
-    values: list[Any]
-    raw: bytes
+    post: NormalizedPost
+    event_values: list[Any]  # of EVENT_COLUMNS
+    way_values: list[Any]  # of OUR_COLUMNS
     line: Line
     born: int  # of the event, which may be purged and created again
 
     @property
+    def values(self) -> list[Any]:
+        """Values of `columns.COLUMNS`, in order."""
+        return [*self.event_values, *self.post.values, *self.way_values]
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes on the wire."""
-        return len(self.raw) + 1024
+        return len(self.post.raw) + 1024
 
     def seen(self) -> Seen:
         """What of it is counted."""
-        post = self.values[3:]
+        post = self.post.values
         return Seen(
             raw_partition=self.line.partition,
             position=self.line.position,
-            created_ms=post[_CREATED],
+            created_ms=post[_CREATED],  # type: ignore[arg-type]
             keywords=self.line.matched,
-            language=post[_LANGUAGE],
-            hashtags=post[_HASHTAGS] or (),
-            account=post[_ACCOUNT],
+            language=post[_LANGUAGE],  # type: ignore[arg-type]
+            hashtags=post[_HASHTAGS] or (),  # type: ignore[arg-type]
+            account=post[_ACCOUNT],  # type: ignore[arg-type]
             source=self.line.source,
         )
 
 
-def row_of(event: Event, version: int, line: Line, raw: bytes) -> Row:
-    """The row of a post classified for an event. Raises Malformed, though classification has read the post before."""
-    posts = read(raw)
+class Rows:
+    """Makes rows of classified posts. A post of several events is read and normalized once, as long as this lives."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, tuple[int, int, int]], NormalizedPost] = {}
+
+    def row(self, event: Event, version: int, line: Line, raw: bytes) -> Row:
+        """The row of a post classified for an event. Raises Malformed, though classification has read it before."""
+        place = line.partition, line.position
+        post = self._known.get(place)
+        if post is None or post.raw != raw:
+            post = self._known[place] = normalized(_only(read(raw)))
+        return row_of(event, version, line, post)
+
+
+def _only(posts: list[Post] | Control) -> Post:
     if not isinstance(posts, list) or len(posts) != 1:
         raise Malformed("a classified line that is not one post")
-    post = posts[0]
-    return _row(event, version, line, post)
+    return posts[0]
 
 
-def _row(event: Event, version: int, line: Line, post: Post) -> Row:
-    values: list[Any] = [*normalize(post)]
-    bucket, since, seconds = bucket_of(event.buckets, post.id, values[_CREATED])
+def normalized(post: Post) -> NormalizedPost:
+    """The post with its values."""
+    return NormalizedPost(post.id, post.raw, normalize(post))
+
+
+def row_of(event: Event, version: int, line: Line, post: NormalizedPost) -> Row:
+    """The row of a post for an event."""
+    bucket, since, seconds = bucket_of(event.buckets, post.id, post.values[_CREATED])  # type: ignore[arg-type]
     return Row(
         event.code,
         bucket,
         since,
         seconds,
-        post.id,
-        [
-            uuid_of(event.code, post.id),
-            event.code,
-            event.keyword_text,
-            *values,
-            bucket,
-            line.matched,
-            version,
-            line.origin,
-            line.source,
-            line.received_at,
-        ],
-        post.raw,
+        post,
+        [uuid_of(event.code, post.id), event.code, event.keyword_text],
+        [bucket, line.matched, version, line.origin, line.source, line.received_at],
         line,
         event.born,
     )

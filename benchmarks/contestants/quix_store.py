@@ -26,7 +26,7 @@ from app.domain.events import Event
 from app.domain.matcher import Match
 from app.domain.posts import Control, Post, read
 from app.domain.records import Headers, Line, classified_headers, classified_record
-from app.domain.rows import Row, _row, row_of
+from app.domain.rows import Row, Rows, normalized, row_of
 from benchmarks.contestants.job import Job, job, tune
 from benchmarks.contestants.quix import Second, application, raw_stream
 
@@ -88,7 +88,7 @@ class _RowSink(BaseSink):
         values[0] = UUID(bytes=values[0])
         self._store.list_bucket(row)
         self._store.send(self._store.inserts[schema.TWEET], values)
-        raw = [row.code, row.bucket, row.post_id, row.raw.decode()]
+        raw = [row.code, row.bucket, row.post.id, row.post.raw.decode()]
         self._store.send(self._store.inserts[schema.TWEET_RAW], raw)
 
     def flush(self) -> None:
@@ -117,21 +117,25 @@ class _BatchSink(BatchingSink):
         self._store.settle()
 
 
-def _classified(value: bytes, match: Callable[[Post], list[Match]]) -> Iterator[tuple[Event, Line, Post]]:
+def _classified(value: bytes, match: Callable[[Post], list[Match]]) -> Iterator[tuple[Post, list[tuple[Event, Line]]]]:
     for number, line in enumerate(value.split(b"\n")):
         posts = read(line)
         if isinstance(posts, Control):
             continue
         for post in posts:
-            for found in match(post):
-                yield found.event, Line(0, 0, number, 0, 0, "bench", "replay", found.matched), post
+            if matches := match(post):
+                yield post, [(one.event, Line(0, 0, number, 0, 0, "bench", "replay", one.matched)) for one in matches]
 
 
 def _one_step(app: Application, given: Job, sink: BaseSink) -> None:
     match = given.matcher().match
 
     def rows(value: bytes) -> Iterable[Row]:
-        return [_row(event, 1, line, post) for event, line, post in _classified(value, match)]
+        made = []
+        for post, places in _classified(value, match):
+            shared = normalized(post)
+            made += [row_of(event, 1, line, shared) for event, line in places]
+        return made
 
     raw_stream(app, given).apply(rows, expand=True).sink(sink)
 
@@ -149,10 +153,11 @@ def _two_steps(app: Application, given: Job, sink: BaseSink) -> None:
 
     def classify(value: bytes) -> Iterable[tuple[bytes, bytes, Headers]]:
         found: dict[str, tuple[list[Line], list[bytes]]] = {}
-        for event, line, post in _classified(value, match):
-            lines, posts = found.setdefault(event.code, ([], []))
-            lines.append(line)
-            posts.append(post.raw)
+        for post, places in _classified(value, match):
+            for event, line in places:
+                lines, posts = found.setdefault(event.code, ([], []))
+                lines.append(line)
+                posts.append(post.raw)
         return [
             (code.encode(), b"\n".join(posts), classified_headers(1, lines)) for code, (lines, posts) in found.items()
         ]
@@ -160,7 +165,8 @@ def _two_steps(app: Application, given: Job, sink: BaseSink) -> None:
     def rows(value: bytes, key: bytes, _timestamp: int, headers: Headers) -> Iterable[Row]:
         record = classified_record(key, value, dict(headers))
         event = events[record.code]
-        return [row_of(event, 1, line, post) for line, post in zip(record.lines, record.posts, strict=True)]
+        made = Rows()
+        return [made.row(event, 1, line, post) for line, post in zip(record.lines, record.posts, strict=True)]
 
     classified = raw_stream(app, given).apply(classify, expand=True).set_headers(lambda value, *_: value[2])
     classified.to_topic(topic, key=lambda value: value[0])

@@ -92,7 +92,7 @@ def test_every_line_is_accounted_for(given_records: list[RawRecord], partitions:
             whole = read(by_offset[origin.offset].lines[origin.line])
             assert isinstance(whole, list)
             assert whole[origin.part].id == post.id
-            assert kafka_partition(bundle.event.code, post.id, partitions) == bundle.partition
+            assert kafka_partition(post.id, partitions) == bundle.partition
             assert {match.event.code: match.matched for match in MATCHER.match(post)}[
                 bundle.event.code
             ] == origin.matched

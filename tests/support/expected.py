@@ -10,7 +10,7 @@ from app.domain.classify import Intake, classify
 from app.domain.events import Event
 from app.domain.matcher import Matcher
 from app.domain.records import RawRecord, raw_record
-from app.domain.rows import row_of
+from app.domain.rows import Rows
 from app.settings import Settings
 from app.topics import RAW, full_name
 from tests.support.rows import Key, Stored, as_stored
@@ -38,8 +38,8 @@ def expected(settings: Settings, events: Mapping[str, Event], sent: Iterable[tup
         classified = classify([record], matcher, settings.partitions)
         for bundle in classified.bundles:
             for line, post in zip(bundle.lines, bundle.posts, strict=True):
-                row = row_of(bundle.event, bundle.event.version, line, post)
-                found.rows.setdefault((row.code, row.post_id), []).append((as_stored(row), row.raw.decode()))
+                row = Rows().row(bundle.event, bundle.event.version, line, post)
+                found.rows.setdefault((row.code, row.post.id), []).append((as_stored(row), row.post.raw.decode()))
         found.letters |= {letter.id: Letter(letter.reason, letter.value) for letter in classified.dead}
         found.intake.add(total(part for parts in classified.intake.values() for part in parts))
     found.intake.offset = -1

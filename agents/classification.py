@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-import faust
 from faust.types import EventT, StreamT
 
 from agents.batches import batches
 from agents.publishing import Publisher
 from agents.sending import Outgoing, bury, send_all
+from agents.tenure import Lost
 from app.domain.classify import Bundle, classify
 from app.domain.records import RawRecord, classified_headers, raw_record
+from app.faustapp import App
 from app.settings import Settings
 from app.topics import CLASSIFIED, RAW, full_name
 from tables.intake import IntakeTable
@@ -21,7 +23,7 @@ from tables.known_events import KnownEvents
 RAW_FACTOR = 2
 
 
-def add_classification(app: faust.App, settings: Settings, events: KnownEvents, publisher: Publisher) -> None:
+def add_classification(app: App, settings: Settings, events: KnownEvents, publisher: Publisher) -> None:
     """Give the app the agent that classifies."""
     topic = app.topic(full_name(RAW, settings), key_type=bytes, value_type=bytes, allow_empty=True)
     intake = IntakeTable(app, full_name(RAW, settings), settings.partitions)
@@ -35,7 +37,8 @@ def add_classification(app: faust.App, settings: Settings, events: KnownEvents, 
             await events.view.wait_complete()
             found = classify(_records(batch), events.matcher(), settings.partitions)
             await send_all(app, [*_outgoing(found.bundles, classified), *bury(found.dead, settings)])
-            if not batch.lost:
+            with suppress(Lost):
+                await batch.confirm()
                 publisher.changed(await intake.count(found.intake))
 
 

@@ -1,39 +1,37 @@
 """Event commands: the one writer of each event decides, tells everyone, and answers.
 
 Order: the event to `events`, the table, the answer, then the acknowledgement. A command that is read again after a
-kill in between finds its answer in the table, or is decided again from the same state with the same result.
+kill in between finds its answer in the table, or is decided again from the same state with the same result. Before
+each of these writes the group's coordinator is asked whether the partition is still ours (`tenure`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
-import faust
 import msgspec
 from faust.types import EventT, StreamT
 
-from agents.batches import Batch, Lost, batches
-from agents.sending import Outgoing, bury, send_all
-from app.clients.purge import purge_rows
+from agents.batches import Batch, batches
+from agents.sending import bury, event_record, result_record, send_all
+from agents.tenure import Lost
 from app.domain.decisions import Answer, Command, Refused, decide
-from app.domain.events import Event
 from app.domain.records import DeadLetter
+from app.faustapp import App
 from app.settings import Settings
-from app.topics import EVENT_COMMANDS, EVENT_RESULTS, EVENTS, FEW, full_name
+from app.topics import EVENT_COMMANDS, FEW, full_name
 from tables.event_ledger import Entry, EventLedger
-
-# A normalizer may be writing a batch of the event while its rows are removed: remove again after that.
-PURGE_AGAIN_SECONDS = 3.0
+from tables.known_events import KnownEvents
 
 _decode = msgspec.json.Decoder(Command).decode
 
 
-def add_commands(app: faust.App, settings: Settings) -> EventLedger:
+def add_commands(app: App, settings: Settings, events: KnownEvents) -> EventLedger:
     """Give the app the agent that decides on event commands; returns its table."""
     topic = app.topic(full_name(EVENT_COMMANDS, settings), key_type=bytes, value_type=bytes, allow_empty=True)
     ledger = EventLedger(app, FEW)
-    decider = _Decider(app, settings, ledger)
+    decider = _Decider(app, settings, events, ledger)
 
     @app.agent(topic, name="commands")
     async def commands(stream: StreamT[bytes]) -> None:
@@ -47,12 +45,11 @@ def add_commands(app: faust.App, settings: Settings) -> EventLedger:
 
 
 class _Decider:
-    def __init__(self, app: faust.App, settings: Settings, ledger: EventLedger) -> None:
+    def __init__(self, app: App, settings: Settings, events: KnownEvents, ledger: EventLedger) -> None:
         self._app = app
         self._settings = settings
+        self._events = events
         self._ledger = ledger
-        self._events = full_name(EVENTS, settings)
-        self._results = full_name(EVENT_RESULTS, settings)
 
     async def handle(self, batch: Batch) -> None:
         """Carry out the one command of a batch. Raises Lost: its next owner carries it out, or has begun to."""
@@ -63,8 +60,9 @@ class _Decider:
         except (msgspec.DecodeError, ValueError) as wrong:
             await self._bury(taken, f"no command: {wrong}")
             return
+        answer: Answer | None
         if command.action == "refresh":
-            answer = await self._refresh(command, message.partition)
+            answer = await self._refresh(command, message.partition, batch)
         elif message.partition != self._ledger.partition_of(command.code):
             # Deciding here would make two writers of one event: each with a table that the other does not know.
             why = "a command's key must be its event's code"
@@ -73,23 +71,28 @@ class _Decider:
         else:
             entry = self._ledger.get(command.code)
             answer = entry.answer_to(command.id) or await self._carry_out(command, entry, batch)
-        await send_all(self._app, [Outgoing(self._results, command.id.encode(), msgspec.json.encode(answer))])
+        if answer is not None:
+            await send_all(self._app, [result_record(answer, self._settings)])
 
     async def _bury(self, taken: EventT[bytes], why: str) -> None:
         message = taken.message
         letter = DeadLetter(message.topic, message.partition, message.offset, 0, why, message.value or b"")
         await send_all(self._app, bury([letter], self._settings))
 
-    async def _refresh(self, command: Command, partition: int) -> Answer:
+    async def _refresh(self, command: Command, partition: int, batch: Batch) -> Answer:
         """Send every event of the partition again, as it stands."""
+        await batch.confirm()
         events = list(self._ledger.events_of(partition))
-        await send_all(self._app, [self._record(event) for event in events])
+        await send_all(self._app, [event_record(event, self._settings) for event in events])
         return Answer(id=command.id, code=command.code, accepted=True, message=f"{len(events)} events")
 
-    async def _carry_out(self, command: Command, entry: Entry, batch: Batch) -> Answer:
+    async def _carry_out(self, command: Command, entry: Entry, batch: Batch) -> Answer | None:
+        """The answer; None where it is given later, when the rows of a purged event are gone."""
+        if command.id in entry.purging:
+            return None
         try:
-            begun = entry.purging == command.id  # by a manager that died over it
-            event = entry.event if begun else decide(command, entry.event, entry.version)
+            await self._check_in_time(command)
+            event = decide(command, entry.event, entry.version)
         except Refused as refused:
             answer = Answer(
                 id=command.id,
@@ -99,28 +102,30 @@ class _Decider:
                 reason=refused.reason,
                 message=str(refused),
             )
-            await self._ledger.set(command.code, entry.after(entry.event, answer))
+            await self._keep(command.code, entry.after(entry.event, answer), batch)
             return answer
-        assert event is not None  # noqa: S101 -- decide returns an event, and a purge begins with one
-        answer = Answer(id=command.id, code=command.code, accepted=True, version=event.version)
-        await send_all(self._app, [self._record(event)])
-        batch.check()
+        await batch.confirm()
+        await send_all(self._app, [event_record(event, self._settings)])
         if event.status == "purging":
-            entry = msgspec.structs.replace(entry, event=event, version=event.version, purging=command.id)
-            await self._ledger.set(command.code, entry)
-            await self._purge(event, batch)
-            event = None
-        await self._ledger.set(command.code, entry.after(event, answer))
+            await self._keep(command.code, entry.being_purged(event, command.id), batch)
+            return None
+        answer = Answer(id=command.id, code=command.code, accepted=True, version=event.version)
+        await self._keep(command.code, entry.after(event, answer), batch)
         return answer
 
-    async def _purge(self, event: Event, batch: Batch) -> None:
-        """Rows first, then the list of their buckets, then the event: as long as it is known, its rows can be found."""
-        await asyncio.to_thread(purge_rows, self._settings, event.code)
-        await asyncio.sleep(PURGE_AGAIN_SECONDS)
-        batch.check()  # its next owner may have finished, and someone have created the event anew
-        await asyncio.to_thread(purge_rows, self._settings, event.code, and_list=True)
-        batch.check()
-        await send_all(self._app, [Outgoing(self._events, event.code.encode(), None)])
+    async def _keep(self, code: str, entry: Entry, batch: Batch) -> None:
+        await batch.confirm()
+        await self._ledger.set(code, entry)
 
-    def _record(self, event: Event) -> Outgoing:
-        return Outgoing(self._events, event.code.encode(), msgspec.json.encode(event))
+    async def _check_in_time(self, command: Command) -> None:
+        """Raise Refused where posts of a new bucket rule's time may be stored already, by the rule before.
+
+        Not if it was told: by a manager that died before its table had it.
+        """
+        rule = command.rule
+        if rule is None or rule.is_ahead(int(datetime.now(UTC).timestamp() * 1000)):
+            return
+        await self._events.view.catch_up()
+        told = self._events.view.items.get(command.code)
+        if told is None or rule not in told.buckets:
+            raise Refused("invalid", "a bucket rule must begin when every process can know of it")

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic, time
 
-import faust
 from faust.types import EventT, StreamT
 
 from agents.batches import batches
 from agents.publishing import Publisher
 from agents.sending import bury, send_all
+from agents.tenure import Lost
 from app.clients.cassandra import Writer
 from app.domain.posts import Malformed
 from app.domain.records import DeadLetter, Line, classified_record
 from app.domain.rows import Row, Rows
+from app.faustapp import App
 from app.metrics import POST_AGE_SECONDS, ROWS_OF_PURGED, WRITE_SECONDS
 from app.settings import Settings
 from app.topics import CLASSIFIED, full_name
 from tables.activity import ActivityTable
 from tables.known_events import KnownEvents
 
+FORGET_SECONDS = 5.0
 
-def add_normalization(
-    app: faust.App, settings: Settings, events: KnownEvents, publisher: Publisher, writer: Writer
-) -> None:
+
+def add_normalization(app: App, settings: Settings, events: KnownEvents, publisher: Publisher, writer: Writer) -> None:
     """Give the app the agent that normalizes and stores."""
     topic = app.topic(full_name(CLASSIFIED, settings), key_type=bytes, value_type=bytes, allow_empty=True)
     activity = ActivityTable(app, full_name(CLASSIFIED, settings), settings.partitions)
     publisher.add(activity.entries)
+
+    @app.timer(FORGET_SECONDS)
+    async def forget_purged() -> None:
+        """Remove the counts of events that are no more; what follows was counted before they went."""
+        if events.view.complete and app.may_work.is_set() and not app.rebalancing:
+            publisher.changed(await activity.forget(events.view.items))
 
     @app.agent(topic, name="normalization")
     async def normalization(stream: StreamT[bytes]) -> None:
@@ -41,10 +49,10 @@ def add_normalization(
             refused = await writer.write(list({(row.code, row.bucket, row.post.id): row for _, row in rows}.values()))
             dead += [_dead(row, why) for row, why in refused]
             await send_all(app, bury(dead, settings))
-            if batch.lost:
-                continue
             never = {id(row) for row, _ in refused}
-            publisher.changed(await activity.count((place, row) for place, row in rows if id(row) not in never))
+            with suppress(Lost):
+                await batch.confirm()
+                publisher.changed(await activity.count((place, row) for place, row in rows if id(row) not in never))
             WRITE_SECONDS.observe(monotonic() - started)
             _measure_age(row for _, row in rows)
 

@@ -13,21 +13,22 @@ import faust
 from faust.types import TP
 
 from agents.sending import Outgoing, send_all
+from app.faustapp import App
 from app.settings import Settings
 from app.topics import ACTIVITY, full_name
 
 INTERVAL = 1.0
 
-Entries: TypeAlias = Iterable[tuple[TP, str, bytes]]  # whose partition, key, value
+Entries: TypeAlias = Iterable[tuple[TP, str, bytes | None]]  # whose partition, key, value; None: it is gone
 
 
 class Publisher:
     """Holds the newest value of each key until the next publication."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._topic = full_name(ACTIVITY, settings)
-        self._pending: dict[str, tuple[TP, bytes]] = {}
+        self._pending: dict[str, tuple[TP, bytes | None]] = {}
         self._sources: list[Callable[[TP], Entries]] = []
         self._owned: set[TP] = set()
         self._gained: set[TP] = set()
@@ -47,8 +48,8 @@ class Publisher:
         self._owned = set(assigned)
 
     async def _publish(self) -> None:
-        if self._app.rebalancing:
-            return  # the tables are being recovered
+        if self._app.rebalancing or not self._app.may_work.is_set():
+            return  # the tables are being recovered, or a rival tells
         gained, self._gained = self._gained, set()
         told = {key: value for tp in gained for entries in self._sources for _, key, value in entries(tp)}
         told |= {key: value for key, (tp, value) in self._pending.items() if tp in self._owned}

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import faust
+import msgspec
 
+from app.domain.decisions import Answer
+from app.domain.events import Event
 from app.domain.records import DeadLetter, Headers
 from app.metrics import DEAD_LETTERS as DEAD_LETTERS_SENT
 from app.settings import Settings
-from app.topics import DEAD_LETTERS, full_name
+from app.topics import DEAD_LETTERS, EVENT_RESULTS, EVENTS, full_name
 
 
 class Outgoing(NamedTuple):
@@ -41,3 +44,13 @@ def bury(letters: Iterable[DeadLetter], settings: Settings) -> list[Outgoing]:
     for letter in letters:
         DEAD_LETTERS_SENT.labels(letter.topic).inc()
     return buried
+
+
+def event_record(event: Event, settings: Settings) -> Outgoing:
+    """The record of `events` that tells an event, whole."""
+    return Outgoing(full_name(EVENTS, settings), event.code.encode(), msgspec.json.encode(event))
+
+
+def result_record(answer: Answer, settings: Settings) -> Outgoing:
+    """The record of `event_results` that holds an answer."""
+    return Outgoing(full_name(EVENT_RESULTS, settings), answer.id.encode(), msgspec.json.encode(answer))

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import faust
 import msgspec
 
 from agents.sending import Outgoing, send_all
 from app.clients.view import View
-from app.domain.activity import Activity
+from app.domain.activity import Activity, merge
 from app.domain.decisions import Action, Command
 from app.domain.events import Event
-from app.domain.partitioning import BucketRule, next_rule
+from app.domain.partitioning import LEAD_MS, BucketRule, next_rule
+from app.faustapp import App
 from app.settings import Settings
 from app.topics import EVENT_COMMANDS, full_name
 from tables.event_ledger import EventLedger
@@ -33,18 +33,15 @@ class _Rates:
         self._partitions = partitions
         self._decoded: dict[str, tuple[bytes, Activity]] = {}
 
-    def minutes(self, code: str) -> dict[int, int]:
+    def minutes(self, event: Event) -> dict[int, int]:
         """Minutes since 1970 and the posts of each."""
-        total: dict[int, int] = {}
-        for number in range(self._partitions):
-            part = self._part(f"{code}|{number}")
-            for minute, count in part.minutes.items() if part else ():
-                total[minute] = total.get(minute, 0) + count
-        return total
+        parts = [self._part(f"{event.code}|{number}") for number in range(self._partitions)]
+        return merge(part for part in parts if part is not None and part.born == event.born).minutes
 
     def _part(self, key: str) -> Activity | None:
         value = self._activity.items.get(key)
         if value is None:
+            self._decoded.pop(key, None)
             return None
         known = self._decoded.get(key)
         if known is None or known[0] is not value:
@@ -52,7 +49,7 @@ class _Rates:
         return known[1]
 
 
-def add_upkeep(app: faust.App, settings: Settings, ledger: EventLedger, activity: View[bytes]) -> None:
+def add_upkeep(app: App, settings: Settings, ledger: EventLedger, activity: View[bytes]) -> None:
     """Give the app its timer."""
     topic = full_name(EVENT_COMMANDS, settings)
     rates = _Rates(activity, settings.partitions)
@@ -60,6 +57,8 @@ def add_upkeep(app: faust.App, settings: Settings, ledger: EventLedger, activity
     @app.timer(INTERVAL)
     async def upkeep() -> None:
         """Look at the events that this process owns."""
+        if not app.may_work.is_set():
+            return
         now = datetime.now(UTC)
         owned = [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]
         due = [
@@ -77,14 +76,15 @@ def _due(event: Event, now: datetime, rates: _Rates) -> Iterator[Command]:
     elif event.status in ("active", "paused") and event.end is not None and event.end <= now:
         yield _command(event, "stop", now, why="its end has come")
     elif event.status == "active":
-        rule = next_rule(event.buckets, rates.minutes(event.code), int(now.timestamp() * 1000))
+        rule = next_rule(event.buckets, rates.minutes(event), int(now.timestamp() * 1000))
         if rule is not None:
             yield _command(event, "reshard", now, why="its rate has changed", rule=rule)
 
 
 def _command(event: Event, action: Action, now: datetime, *, why: str, rule: BucketRule | None = None) -> Command:
     return Command(
-        id=f"starling-{event.code}-{event.version}-{action}",
+        # A rule that came too late was refused, and the next must not get that answer.
+        id=f"starling-{event.code}-{event.version}-{action}" + (f"-{rule.since // LEAD_MS}" if rule else ""),
         action=action,
         code=event.code,
         at=now,

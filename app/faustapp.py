@@ -1,7 +1,8 @@
-"""The only place that makes a `faust.App`. Each setting that is not Faust's default has its reason here."""
+"""The only place that makes a Faust app. Each setting that is not Faust's default has its reason here."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import faust
@@ -12,9 +13,17 @@ from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES
 
 
-def make_app(role: Role, settings: Settings) -> faust.App:
+class App(faust.App):
+    """A Faust app whose agents take nothing before `may_work` is set: when it is known that nobody does their work."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.may_work = asyncio.Event()
+
+
+def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""
-    return faust.App(
+    return App(
         app_id(role, settings),
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
         broker_credentials=_credentials(settings),

@@ -9,6 +9,7 @@ from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.normalization import add_normalization
 from agents.publishing import Publisher
+from agents.purging import add_purging
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
@@ -33,7 +34,9 @@ def build(role: Role, settings: Settings) -> faust.App:
     if role.manages:
         activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
         services.append(activity)
-        add_upkeep(app, settings, add_commands(app, settings), activity)
+        ledger = add_commands(app, settings, events)
+        add_purging(app, settings, ledger)
+        add_upkeep(app, settings, ledger, activity)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -41,7 +44,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_normalization(app, settings, events, publisher, writer)
     add_health(app, settings, events, writer)
     if role.rivals:
-        services.append(SecondLook(role, settings))
+        services.append(SecondLook(app, role, settings))
     _start_with(app, services)
     return app
 

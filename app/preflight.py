@@ -15,9 +15,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from app.clients.kafka import admin, describe_group
+from app.clients.handover import ahead, hand_over
+from app.clients.kafka import admin, describe_group, unreachable
 from app.clients.migrate import wanted_topics
 from app.errors import Unavailable, UserError
+from app.faustapp import App
 from app.roles import Role, app_id
 from app.settings import Settings
 
@@ -25,30 +27,38 @@ _LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
 
 class SecondLook(Service):
-    """Looks for rivals once more when this process's group has members; of two, the one that looks last sees both."""
+    """Looks for rivals once more when this process has joined its group, and only then lets its agents work.
+
+    Of two that start at the same moment the one that looks last sees the other. The one that yields ends at once, the
+    other waits until it has gone.
+    """
 
     abstract = False
     logger = logging.getLogger("mode.second_look")
 
-    def __init__(self, role: Role, settings: Settings, **kwargs: Any) -> None:
+    def __init__(self, app: App, role: Role, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._app = app
         self._role = role
         self._settings = settings
 
     @Service.task
     async def _look(self) -> None:
-        """End the process where a rival is at work; nothing that it holds is acknowledged."""
+        """Let the agents work, or end the process."""
         while not self.should_stop:
             try:
                 async with admin(self._settings) as client:
                     while not await _members(client, app_id(self._role, self._settings)):
                         await self.sleep(0.3)
-                    await _check_rivals(client, self._role, self._settings)
-                    return
+                    await _check_rivals(client, self._role, self._settings, yielding=True)
             except (KafkaError, Unavailable):
                 await self.sleep(2)  # Kafka is away, and the rival's work stands still too
             except UserError as refused:
                 await self.crash(refused)
+                return
+            else:
+                self._app.may_work.set()
+                return
 
 
 async def check(role: Role, settings: Settings) -> None:
@@ -60,6 +70,7 @@ async def check(role: Role, settings: Settings) -> None:
     async with admin(settings) as client:
         await _check_topics(client, settings)
         await _check_rivals(client, role, settings)
+        await _check_place(client, role, settings)
 
 
 def _check_port(settings: Settings) -> None:
@@ -88,17 +99,41 @@ async def _check_topics(client: AIOKafkaAdminClient, settings: Settings) -> None
             )
 
 
-async def _check_rivals(client: AIOKafkaAdminClient, role: Role, settings: Settings) -> None:
-    """Kafka takes a rival that was killed for alive until its session ends: wait that long before refusing."""
+async def _check_rivals(client: AIOKafkaAdminClient, role: Role, settings: Settings, *, yielding: bool = False) -> None:
+    """Kafka takes a rival that was killed for alive until its session ends: wait that long before refusing.
+
+    Where the role is `yielding`, do not wait for rivals to which it yields.
+    """
     deadline = monotonic() + settings.session_timeout + 1
     for rival in role.rivals:
         while running := await _members(client, app_id(rival, settings)):
-            if monotonic() > deadline:
+            if monotonic() > deadline or (yielding and role.yields_to(rival)):
                 raise UserError(
                     f"role {role} would do the work of role {rival} a second time, which has {running} running; "
                     "stop those first"
                 )
             await asyncio.sleep(0.5)
+
+
+async def _check_place(client: AIOKafkaAdminClient, role: Role, settings: Settings) -> None:
+    """A role that began where it was last, or at the start, would do again what another has done since."""
+    for last in await ahead(client, role, settings):
+        raise UserError(
+            f"role {last.role} has worked on {last.partition.topic} since; "
+            f"`starling migrate --role {role}` lets role {role} go on where it ended"
+        )
+
+
+async def take_over(role: Role, settings: Settings) -> bool:
+    """Bring a role to where its rivals have ended; whether there was anything. Raises UserError, Unavailable."""
+    async with admin(settings) as client:
+        for one in (role, *role.rivals):
+            if await _members(client, app_id(one, settings)):
+                raise UserError(f"role {one} is running; stop it first")
+        try:
+            return bool(await hand_over(client, role, settings))
+        except (KafkaError, TimeoutError) as error:
+            raise unreachable(settings, error) from None
 
 
 async def _members(client: AIOKafkaAdminClient, group: str) -> int:

@@ -47,6 +47,11 @@ class Role(StrEnum):
             )
         )
 
+    def yields_to(self, rival: Role) -> bool:
+        """Whether it ends where the rival has started at the same moment: the one that does more, listed first."""
+        roles = list(Role)
+        return roles.index(self) < roles.index(rival)
+
 
 EVENT_LEDGER, INTAKE, EVENT_ACTIVITY = "events", "intake", "activity"
 

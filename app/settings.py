@@ -7,11 +7,12 @@ A value comes from, first wins: the environment (`STARLING_…`), the running lo
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 STACK_FILE = "stack.json"
@@ -20,6 +21,9 @@ STACK_FILE = "stack.json"
 def state_dir() -> Path:
     """Where the local stack keeps its data, logs and addresses."""
     return Path(os.environ.get("STARLING_STATE_DIR", ".starling")).absolute()
+
+
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:\[\]]+):\d{1,5}")
 
 
 class Settings(BaseSettings):
@@ -41,14 +45,14 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(
         "", description="before every topic name and consumer group; for tests and shared brokers"
     )
-    partitions: int = Field(
-        4, ge=1, description="of raw, classified and command topics; at least the most workers wanted"
-    )
+    partitions: int = Field(4, ge=1, description="of raw and classified topics; at least the most workers wanted")
     replication: int = Field(1, ge=1, description="of every topic; 3 in production")
     raw_retention_hours: float = Field(24, gt=0, description="how long raw posts stay, to hear the past")
 
     # --- Cassandra
-    cassandra: str = Field("127.0.0.1:9042", description="contact points, host:port, comma between them")
+    cassandra: str = Field(
+        "127.0.0.1:9042", description="contact points, host:port, comma between them, all of one port"
+    )
     cassandra_username: str | None = Field(None, description="where Cassandra asks for one")
     cassandra_password: SecretStr | None = Field(None, description="of that user")
     cassandra_ca_file: Path | None = Field(None, description="CA bundle; given, connections are encrypted")
@@ -76,6 +80,20 @@ class Settings(BaseSettings):
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
+
+    @field_validator("kafka", "cassandra")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        if not all(_PLACE.fullmatch(place) for place in value.split(",")):
+            raise ValueError("write host:port, with commas between several")
+        return value
+
+    @field_validator("cassandra")
+    @classmethod
+    def _one_port(cls, value: str) -> str:
+        if len({place.rpartition(":")[2] for place in value.split(",")}) > 1:
+            raise ValueError("all contact points must have the same port")
+        return value
 
     @classmethod
     def settings_customise_sources(

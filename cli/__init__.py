@@ -64,7 +64,7 @@ def main() -> None:
     except ValidationError as wrong:
         first = wrong.errors()[0]
         name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
-        _fail(f"setting {name}: {first['msg']} (it is {first['input']!r})", 2)
+        _fail(f"setting {name}: {first['msg'].removeprefix('Value error, ')} (it is {first['input']!r})", 2)
 
 
 def _fail(message: str, status: int) -> None:

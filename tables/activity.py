@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import faust
 import msgspec
@@ -36,12 +36,23 @@ class ActivityTable:
             activity = self._live.get(key)
             if activity is None:
                 value = self._table.data.get(key)
-                activity = self._live[key] = _decode(value) if value else Activity()
-            if activity.count(row.seen()):
+                activity = self._live[key] = _decode(value) if value else Activity(born=row.born)
+            if activity.born < row.born:
+                activity = self._live[key] = Activity(born=row.born)
+            if row.born == activity.born and activity.count(row.seen()):
                 touched[key] = partition
         changed = [(partition, key, msgspec.json.encode(self._live[key])) for key, partition in touched.items()]
         await put(self._table, changed)
         return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
+
+    async def forget(self, known: Container[str]) -> list[tuple[TP, str, None]]:
+        """Remove the entries of all other events; returns them in the form of `count`, without a value."""
+        gone = [key for key in self._table.data if key.rpartition("|")[0] not in known]
+        removed = [(int(key.rpartition("|")[2]), key) for key in gone]
+        for _, key in removed:
+            self._live.pop(key, None)
+        await put(self._table, [(partition, key, None) for partition, key in removed])
+        return [(TP(self._topic, partition), key, None) for partition, key in removed]
 
     def entries(self, partition: TP) -> list[tuple[TP, str, bytes]]:
         """All entries of a partition, in the form of `count`."""

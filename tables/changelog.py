@@ -12,11 +12,17 @@ from collections.abc import Iterable
 import faust
 
 
-async def put(table: faust.Table[str, bytes], entries: Iterable[tuple[int, str, bytes]]) -> None:
-    """Write (partition, key, value) entries; return when the changelog has all of them. Raises KafkaError."""
+async def put(table: faust.Table[str, bytes], entries: Iterable[tuple[int, str, bytes | None]]) -> None:
+    """Write (partition, key, value) entries; return when the changelog has all of them. None removes the key.
+
+    Raises KafkaError.
+    """
     sent = []
     for partition, key, value in entries:
-        table.data[key] = value
+        if value is None:
+            table.data.pop(key, None)
+        else:
+            table.data[key] = value
         sent.append(table.send_changelog(partition, key, value))
     if sent:
         await asyncio.gather(*sent)

@@ -5,12 +5,13 @@ A command that arrives twice (its sender tried again, or the manager died before
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import faust
 import msgspec
 from aiokafka.partitioner import murmur2
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain.decisions import Answer
 from app.domain.events import Event
@@ -26,7 +27,7 @@ class Entry(Struct, frozen=True):
     event: Event | None = None
     version: int = 0
     answers: tuple[Answer, ...] = ()
-    purging: str = ""  # id of the command whose purge has begun
+    purging: tuple[str, ...] = ()  # ids of the commands that wait for the end of its purge
 
     def answer_to(self, command_id: str) -> Answer | None:
         """The answer that a command got before."""
@@ -35,7 +36,18 @@ class Entry(Struct, frozen=True):
     def after(self, event: Event | None, answer: Answer) -> Entry:
         """The entry once a command was carried out."""
         version = event.version if event else self.version
-        return Entry(event, version, (*self.answers, answer)[-ANSWERS:])
+        return replace(self, event=event, version=version, answers=self._with([answer]))
+
+    def being_purged(self, event: Event, command_id: str) -> Entry:
+        """The entry while the rows of the event are removed; the command is answered at the end."""
+        return replace(self, event=event, version=event.version, purging=(*self.purging, command_id))
+
+    def purged(self, answers: Sequence[Answer]) -> Entry:
+        """The entry once they are gone."""
+        return replace(self, event=None, purging=(), answers=self._with(answers))
+
+    def _with(self, answers: Sequence[Answer]) -> tuple[Answer, ...]:
+        return (*self.answers, *answers)[-ANSWERS:]
 
 
 _decode = msgspec.json.Decoder(Entry).decode

@@ -34,7 +34,7 @@ from app.settings import Settings
 log = logging.getLogger(__name__)
 
 # What passes when Cassandra is back: nothing of it is a property of the rows.
-TRANSIENT = (NoHostAvailable, OperationTimedOut, RequestExecutionException, ConnectionException, OSError)
+TRANSIENT = (NoHostAvailable, OperationTimedOut, RequestExecutionException, ConnectionException, OSError, Unavailable)
 WRITE_TIMEOUT = 10.0  # seconds; Cassandra's own is 2, the rest is queueing
 # 64 rows with their raw JSON are about 300 kB: large enough to save round trips, small beside the 16 MB limit.
 BATCH_ROWS = 64
@@ -43,7 +43,7 @@ BATCH_BYTES = 512 * 1024
 
 def cluster(settings: Settings) -> Cluster:
     """A cluster object by the settings, not yet connected."""
-    points = [point.rsplit(":", 1) for point in settings.cassandra.split(",")]
+    points = [point.rpartition(":")[::2] for point in settings.cassandra.split(",")]
     auth = None
     if settings.cassandra_username:
         secret = settings.cassandra_password.get_secret_value() if settings.cassandra_password else ""
@@ -54,7 +54,7 @@ def cluster(settings: Settings) -> Cluster:
         row_factory=tuple_factory,
     )
     return Cluster(
-        [host for host, _ in points],
+        [host.strip("[]") for host, _ in points],
         port=int(points[0][1]),
         auth_provider=auth,
         ssl_context=ssl.create_default_context(cafile=settings.cassandra_ca_file)
@@ -143,10 +143,16 @@ class Writer(Service):
     def _prepared(self) -> tuple[Session, dict[str, PreparedStatement]]:
         made = connect(self._settings)
         try:
-            names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET)
-            return made, {name: made.prepare(schema.insert(self._settings, name)) for name in names}
-        except (InvalidRequest, *TRANSIENT) as error:
+            return made, self._prepare(made)
+        except Unavailable:
             made.cluster.shutdown()
+            raise
+
+    def _prepare(self, connected: Session) -> dict[str, PreparedStatement]:
+        names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET)
+        try:
+            return {name: connected.prepare(schema.insert(self._settings, name)) for name in names}
+        except (InvalidRequest, *TRANSIENT) as error:
             raise Unavailable(f"Cassandra's schema is not ready ({error}); `starling migrate` makes it") from None
 
     async def on_stop(self) -> None:
@@ -225,8 +231,6 @@ class Writer(Service):
                 return
             if error is None:
                 done.set_result(None)
-            elif isinstance(error, InvalidRequest):
-                done.set_exception(Rejected(str(error)))
             else:
                 done.set_exception(error)
 
@@ -235,7 +239,19 @@ class Writer(Service):
             lambda _rows: loop.call_soon_threadsafe(settle, None),
             lambda error: loop.call_soon_threadsafe(settle, error),
         )
-        await done
+        try:
+            await done
+        except InvalidRequest as invalid:
+            raise await self._verdict(invalid) from None
+
+    async def _verdict(self, invalid: InvalidRequest) -> Exception:
+        """Whose fault it is: the row's, if the statements as such are still valid; else the schema is awaited."""
+        assert self._session is not None  # noqa: S101 -- it has answered
+        try:
+            await asyncio.to_thread(self._prepare, self._session)
+        except Unavailable as gone:
+            return gone
+        return Rejected(str(invalid))
 
 
 def _for_ever(errors: type[Exception] | tuple[type[Exception], ...]) -> Any:

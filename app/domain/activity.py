@@ -39,6 +39,7 @@ class Seen(Struct, frozen=True):
 class Activity(Struct):
     """Counts of one event in one partition."""
 
+    born: int = 0  # version that created the event: one of the same code may have been purged before
     positions: dict[str, Position] = field(default_factory=dict)  # raw partition -> last counted
     posts: int = 0
     minutes: dict[int, int] = field(default_factory=dict)  # minutes since 1970, of the post's own time -> posts
@@ -78,12 +79,15 @@ class Activity(Struct):
 
 
 def merge(parts: Iterable[Activity]) -> Activity:
-    """The sum of an event's partitions; raw positions have no sum and are left out.
+    """The sum of an event's partitions; raw positions have no sum and are left out. So are parts of an earlier life.
 
     Of times only the newest again: beyond these a partition with many posts may have dropped what others still hold.
     """
-    total = Activity()
+    parts = list(parts)
+    total = Activity(born=max((part.born for part in parts), default=0))
     for part in parts:
+        if part.born != total.born:
+            continue
         total.posts += part.posts
         for name in ("minutes", "hours", "days", "keywords", "languages", "sources", "hashtags", "accounts"):
             counts = getattr(total, name)

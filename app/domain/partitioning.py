@@ -1,6 +1,7 @@
 """Where a post goes: its partition of `classified_tweets` and its bucket (partition) of the `tweet` table.
 
-Both follow from the event and the post's id alone, so a post written twice is written once.
+The first follows from the post's id, the second from the event too, and from nothing else: a post written twice is
+written once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _TID_LENGTH = 13
 
 UNDATED = "undated"
 
-# Every process must know a new rule before the first post of its time arrives (views are fresh within 0.1 s).
+# Every process must know a new rule before the first post of its time arrives. Views are fresh within 0.1 s; the rest
+# is for the command's way to the manager.
+SPREAD_MS = 2_000
 LEAD_MS = 10_000
 _QUIET_MINUTES = 60
 
@@ -38,6 +41,10 @@ class BucketRule(Struct, frozen=True, kw_only=True):
     since: int
     seconds: int
     shards: int
+
+    def is_ahead(self, now_ms: int) -> bool:
+        """Whether every process can know the rule before the first post of its time is stored."""
+        return self.since >= now_ms + SPREAD_MS
 
 
 def rule_for(rate: float, since: int = 0) -> BucketRule:

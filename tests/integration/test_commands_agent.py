@@ -7,6 +7,7 @@ what was typed, and where two people who saved at once lost one change.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,12 +19,14 @@ from app.clients.event_commands import commander
 from app.clients.event_commands import refresh as refresh_all
 from app.domain.decisions import Answer, Command
 from app.domain.events import Definition, Event
+from app.domain.partitioning import BucketRule
 from app.local.stack import Stack
 from app.settings import Settings
-from app.topics import EVENTS
+from app.topics import EVENT_RESULTS, EVENTS
 from tests.support import events, topics
 from tests.support.groups import evict, members
 from tests.support.place import place
+from tests.support.proxy import Proxy
 from tests.support.waiting import until
 from tests.support.workers import Worker, worker
 
@@ -136,6 +139,97 @@ async def test_a_scheduled_event_starts_by_itself_and_stops_at_its_end(manager: 
         assert isinstance(due, datetime)
         assert change.who == "starling"
         assert change.at >= due, "not before its time"
+
+
+def test_a_manager_that_thaws_takes_nothing_back(stack: Stack) -> None:
+    """Frozen in the middle of its work for longer than its session, it worked on for a moment when it thawed.
+
+    An older state then stood above 55 accepted edits, in `events` or in the table.
+    """
+    with place(stack) as settings, worker(settings, "manager") as frozen:
+        frozen.wait_ready()
+        events.accepted(settings, events.create("ice", keywords=("start",)))
+        edits = [edit("ice", f"keyword{number}") for number in range(60)]
+        with contextlib.ExitStack() as started:
+            asyncio.run(_while_frozen(settings, frozen, edits, started))
+            last = events.events(settings)["ice"]
+            assert last.version == 1 + len(edits)
+            frozen.thaw()
+            until(lambda: _joined(frozen) > 1, "it has noticed and joined anew")
+            assert [event.version for event in sent_events(settings, "ice")][-1] == last.version
+            after = events.accepted(settings, edit("ice", "after"))
+            assert after[0].version == last.version + 1
+            assert events.events(settings)["ice"].history[:-1] == last.history
+
+
+async def _while_frozen(
+    settings: Settings, frozen: Worker, edits: list[Command], started: contextlib.ExitStack
+) -> None:
+    """Freeze a manager that has answered some of the edits; another answers the rest."""
+    async with commander(settings) as sender:
+        await asyncio.gather(*(sender.send(command) for command in edits[:30]))
+        await sender.answer(edits[0], 60)
+        frozen.freeze()
+        started.enter_context(worker(settings, "manager")).wait_ready()
+        await asyncio.gather(*(sender.send(command) for command in edits[30:]))
+        for command in edits[1:]:
+            assert (await sender.answer(command, 90)).accepted
+
+
+def _joined(asked: Worker) -> float:
+    """How many rebalances a worker has come through."""
+    lines = [line for line in asked.get("/metrics")[1].splitlines() if 'operation="completed"}' in line]
+    return max((float(line.rpartition(" ")[2]) for line in lines), default=0)
+
+
+def test_a_bucket_rule_that_comes_too_late_is_refused(manager: Worker) -> None:
+    """Posts of its time may be stored already: they would be stored a second time, in another bucket."""
+    now = datetime.now(UTC)
+    events.accepted(manager.settings, events.create("late-rule", keywords=("x",)))
+    ago = int((now - timedelta(seconds=20)).timestamp() * 1000)
+    rule = BucketRule(since=ago, seconds=60, shards=2)
+    sent_then = msgspec.structs.replace(
+        events.command("reshard", "late-rule", rule=rule), at=now - timedelta(seconds=30)
+    )
+    answer = events.told(manager.settings, sent_then)
+    assert (answer.accepted, answer.reason) == (False, "invalid")
+    ahead = msgspec.structs.replace(rule, since=ago + 80_000)
+    events.accepted(manager.settings, events.command("reshard", "late-rule", rule=ahead))
+    assert events.events(manager.settings)["late-rule"].buckets[-1] == ahead
+
+
+def test_a_purge_that_waits_for_cassandra_holds_up_nobody_and_goes_on_after_a_kill(stack: Stack) -> None:
+    with place(stack, session_timeout=6) as settings, Proxy(settings.cassandra) as way:
+        cut_off = settings.model_copy(update={"cassandra": way.address})
+        with worker(cut_off, "manager") as manager:
+            manager.wait_ready()
+            drafts = [events.create(code, draft=True, keywords=("x",)) for code in ("gone", "here")]
+            events.accepted(settings, *drafts)
+            way.cut()
+            first, second = events.command("purge", "gone"), events.command("purge", "gone")
+            asyncio.run(_send(settings, first, second))
+            until(lambda: events.events(settings)["gone"].version == 3, "both are at work")
+            events.accepted(settings, events.command("edit", "here", definition=Definition(name="still edited")))
+            assert events.told(settings, events.create("gone", keywords=("y",))).reason == "exists"
+            assert manager.get("/healthz")[0] == 200
+            manager.kill()
+            manager.restart()
+            manager.wait_ready()
+            way.mend()
+            until(lambda: "gone" not in events.events(settings), "the purge is done", 90, 0.5)
+            until(lambda: {first.id, second.id} <= _answered(settings), "both are answered", 30, 0.5)
+            assert events.accepted(settings, events.create("gone", keywords=("y",)))[0].version == 4
+
+
+async def _send(settings: Settings, *commands: Command) -> None:
+    async with commander(settings) as sender:
+        for command in commands:
+            await sender.send(command)
+
+
+def _answered(settings: Settings) -> set[str]:
+    answers = [msgspec.json.decode(record.value, type=Answer) for record in topics.read(settings, EVENT_RESULTS)]
+    return {answer.id for answer in answers if answer.accepted}
 
 
 @pytest.mark.timeout(400)

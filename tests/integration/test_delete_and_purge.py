@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.clients.cassandra import session
+from app.domain.activity import Activity
 from app.local.stack import Stack
 from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
 from tests import builders
@@ -47,6 +48,12 @@ def held(running: Chain, code: str) -> dict[str, int]:
         every = rows.query(running.settings, rows.EVERYTHING + table)
         found[table] = sum(row["event_name"] == code for row in every)
     return found
+
+
+def counts(running: Chain, code: str) -> dict[str, Activity]:
+    """What the table `activity` holds of an event."""
+    held_counts = topics.activity(running.settings, "normalizer")
+    return {key: part for key, part in held_counts.items() if key.startswith(f"{code}|")}
 
 
 def collect(running: Chain, code: str, count: int, first: int = 0) -> None:
@@ -111,13 +118,20 @@ def test_posts_in_flight_come_neither_back_after_a_purge_nor_to_a_new_event_of_t
 
 
 def test_an_event_is_purged_as_often_as_it_is_created(running: Chain) -> None:
-    """A worker remembers which buckets it has put on the list; a purge takes them off it."""
+    """A worker remembers which buckets it has put on the list; a purge takes them off it. Its counts begin anew."""
     for life in range(2):
         events.accepted(running.settings, events.create("again", keywords=("again",)))
         collect(running, "again", 8, first=10 * life)
         assert held(running, "again") == {TWEET: 8, TWEET_RAW: 8, EVENT_BUCKET: 4}
+        assert sum(part.posts for part in counts(running, "again").values()) == 8
         events.accepted(running.settings, events.command("stop", "again"), events.command("purge", "again"))
         assert held(running, "again") == dict.fromkeys(TABLES, 0)
+        until(lambda: not counts(running, "again"), "its counts are removed", 30, 0.5)
+        until(lambda: not _told(running, "again"), "which is told", 30, 0.5)
+
+
+def _told(running: Chain, code: str) -> list[str]:
+    return [key for key in topics.published(running.settings)[1] if key.startswith(f"{code}|")]
 
 
 def test_rows_written_while_a_purge_runs_are_removed_too(running: Chain) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from app import metrics
 from app.clients.kafka import admin, connection
+from app.clients.migrate import migrate
 from app.local.stack import Stack
 from app.settings import Settings
 from app.topics import CLASSIFIED, RAW, full_name
@@ -252,6 +253,22 @@ def while_cassandra_is_away_offsets_stand_still_and_nothing_is_lost(stack: Stack
         assert len(stored(settings)) == 800
         until(lambda: reply(waiting, "/readyz")[0] == 200, "ready again")
         assert sum(part.posts for part in topics.activity(settings, "worker").values()) == 800
+
+
+@scenarios.add
+def a_table_that_is_missing_is_waited_for_and_no_post_is_buried(stack: Stack) -> None:
+    """Every post was taken for one that Cassandra will never take, and its offset moved."""
+    with place(stack) as settings, worker(settings, "worker") as waiting:
+        start(settings)
+        waiting.wait_ready()
+        rows.query(settings, "DROP TABLE {keyspace}.tweet_raw")
+        topics.send(settings, posts(40))
+        until_it_waits(waiting)
+        asyncio.run(migrate(settings))
+        topics.wait_drained(settings, "worker")
+        assert len(stored(settings)) == 40
+        assert topics.dead_letters(settings) == {}
+        until(lambda: reply(waiting, "/readyz")[0] == 200, "ready again")
 
 
 @scenarios.add

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
+from app.domain.events import Definition
 from app.local.server import free_ports
 from app.local.stack import Stack
 from app.roles import Role, tables
 from app.settings import Settings
+from app.topics import EVENT_RESULTS, EVENTS
+from tests import builders
+from tests.support import events, rows, topics
 from tests.support.patched import starling_with
 from tests.support.place import environment, place
+from tests.support.topics import Raw
 from tests.support.waiting import until
-from tests.support.workers import Worker, worker
+from tests.support.workers import STARLING, Worker, worker
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +42,13 @@ def test_a_role_starts_and_ends_cleanly(settings: Settings, role: Role) -> None:
 
 
 def until_it_has_joined(process: Worker) -> None:
-    until(lambda: 'operation="completed"} 1.0' in process.get("/metrics")[1], "it has partitions")
+    until(lambda: 'operation="completed"}' in process.get("/metrics")[1], "it has partitions")
 
 
 def test_a_role_is_refused_beside_one_that_does_its_work(settings: Settings) -> None:
     with worker(settings, Role.WORKER) as process:
         until_it_has_joined(process)
-        port = str(free_ports(1)[0])
-        command = [sys.executable, "-c", "from cli import main; main()", "worker", "--role", "all", "--web-port", port]
-        given = os.environ | environment(settings)
-        refused = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+        refused = _starling(settings, "worker", "--role", "all")
         assert refused.returncode == 1
         assert "role all would do the work of role worker a second time" in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
@@ -58,22 +60,71 @@ BLIND_BEFORE_JOINING = """
     look = preflight._check_rivals
     looks = []
 
-    async def second_only(client, role, settings):
+    async def second_only(client, role, settings, **how):
         looks.append(role)
         if len(looks) > 1:
-            await look(client, role, settings)
+            await look(client, role, settings, **how)
+
+    async def nothing_yet(client, role, settings):
+        pass
 
     preflight._check_rivals = second_only
+    preflight._check_place = nothing_yet
 """
 
 
-def test_rivals_that_start_at_the_same_moment_do_not_both_go_on(settings: Settings) -> None:
-    with (
-        worker(settings, Role.WORKER) as first,
-        worker(settings, Role.ALL, starling_with(BLIND_BEFORE_JOINING)) as late,
-    ):
-        until_it_has_joined(first)
-        assert late.process.wait(60) == 1
-        (said,) = [entry for entry in late.complaints() if entry["event"] == "worker gives up"]
-        assert "role all would do the work of role worker a second time" in said["why"]
+def test_of_rivals_that_start_at_the_same_moment_the_one_that_does_more_ends(settings: Settings) -> None:
+    """And has done nothing: it decided on all commands once more, for some 10 seconds, before it gave up."""
+    with worker(settings, Role.MANAGER) as first:
+        first.wait_ready()
+        events.accepted(settings, events.create("once", keywords=("x",)))
+        with worker(settings, Role.ALL, starling_with(BLIND_BEFORE_JOINING)) as late:
+            assert late.process.wait(60) == 1
+            (said,) = [entry for entry in late.complaints() if entry["event"] == "worker gives up"]
+            assert "role all would do the work of role manager a second time" in said["why"]
         assert first.alive()
+    assert len([record for record in topics.read(settings, EVENTS) if record.key == b"once"]) == 1
+    assert len(topics.read(settings, EVENT_RESULTS)) == 1
+
+
+def test_a_role_goes_on_where_another_that_did_its_work_has_ended(stack: Stack) -> None:
+    """It began at the start, with empty tables: old commands were carried out again, purges too."""
+    with place(stack) as settings:
+        with worker(settings, Role.ALL) as everything:
+            everything.wait_ready()
+            events.accepted(settings, events.create("old", keywords=("old",)))
+            events.accepted(settings, events.command("stop", "old"), events.command("purge", "old"))
+            events.accepted(settings, events.create("old", keywords=("water",)))
+            topics.send(settings, [_post(number) for number in range(40)])
+            topics.wait_drained(settings, "all")
+            assert everything.term() == 0
+        version = events.events(settings)["old"].version
+        for role in (Role.MANAGER, Role.WORKER):
+            refused = _starling(settings, "worker", "--role", role)
+            assert refused.returncode == 1
+            assert f"`starling migrate --role {role}` lets role {role} go on where it ended" in refused.stderr
+        moved = _starling(settings, "migrate", "--role", "manager", "--role", "worker")
+        assert moved.returncode == 0, moved.stderr
+        assert "role manager goes on where the last one ended\nrole worker goes on" in moved.stdout
+        again = _starling(settings, "migrate", "--role", "manager", "--role", "worker", "--json")
+        assert json.loads(again.stdout)["roles"] == []
+        with worker(settings, Role.MANAGER) as manager, worker(settings, Role.WORKER) as working:
+            working.wait_ready()
+            manager.wait_ready()
+            edited = events.command("edit", "old", definition=Definition(name="edited"))
+            assert events.accepted(settings, edited)[0].version == version + 1
+            topics.send(settings, [_post(number) for number in range(40, 60)])
+            topics.wait_drained(settings, "worker")
+            assert topics.total(topics.intake(settings, "worker").values()).posts == 60, "and nothing was read twice"
+            assert sum(part.posts for part in topics.activity(settings, "worker").values()) == 60
+            assert len(rows.tweets(settings)) == 60
+
+
+def _post(number: int) -> Raw:
+    return Raw(builders.line(builders.status("water", id=builders.snowflake(sequence=number))), number % 4)
+
+
+def _starling(settings: Settings, *args: str) -> subprocess.CompletedProcess[str]:
+    (port,) = free_ports(1)
+    given = os.environ | environment(settings) | {"STARLING_WEB_PORT": str(port)}
+    return subprocess.run([STARLING, *args], env=given, capture_output=True, text=True, timeout=60, check=False)

@@ -67,14 +67,14 @@ async def batches(
             batch = Batch(await continuity.admit(Batch(taken, tenure)), tenure)
             if not batch:
                 continue
-            continuity.busy = True
+            app.in_hand += 1
             yield batch
             for event in batch:
                 if not batch.lost:
                     await stream.ack(event)
             if commit and not batch.lost:
                 await app.consumer.commit()
-            continuity.busy = False
+            app.in_hand -= 1
     finally:
         watching.cancel()
         continuity.close()

@@ -21,6 +21,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types import TP, EventT
 
 from app.clients.kafka import committed_offset, first_offset
+from app.errors import Unavailable
+from app.faustapp import App
 from app.metrics import OFFSET_GAPS
 from app.settings import Settings
 
@@ -39,7 +41,7 @@ class OffsetGap(Exception):
 class Continuity:
     """Follows the offsets of one agent's topic."""
 
-    def __init__(self, app: faust.App, settings: Settings, topics: Sequence[str]) -> None:
+    def __init__(self, app: App, settings: Settings, topics: Sequence[str]) -> None:
         self._app = app
         self._settings = settings
         self._topics = frozenset(topics)
@@ -47,7 +49,6 @@ class Continuity:
         self._assigned_anew: set[TP] = set()
         self._went_back: dict[TP, tuple[float, float]] = {}  # when first, when last
         self._heard = monotonic()
-        self.busy = False
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
 
     def close(self) -> None:
@@ -81,6 +82,7 @@ class Continuity:
             # Faust delivers before it has asked. Taken for 0, all that was ever read would be read again.
             committed = await committed_offset(self._settings, self._app.conf.id, partition.topic, partition.partition)
         self._assigned_anew.discard(partition)
+        self._went_back.pop(partition, None)
         self._next[partition] = committed or 0
 
     async def _missing(self, partition: TP, offset: int) -> bool:
@@ -120,11 +122,11 @@ class Continuity:
                     for partition in self._app.consumer.assignment():
                         if partition.topic in self._topics:
                             await self._look(partition)
-            except KafkaError as error:
+            except (KafkaError, Unavailable) as error:
                 log.warning("cannot look for records passed over", extra={"why": repr(error)})
 
     def _idle(self) -> bool:
-        quiet = not self.busy and monotonic() - self._heard >= IDLE_SECONDS
+        quiet = not self._app.in_hand and monotonic() - self._heard >= IDLE_SECONDS
         return quiet and not self._app.rebalancing and bool(self._app.consumer.flow_active)
 
     async def _look(self, partition: TP) -> None:

@@ -14,11 +14,16 @@ from app.topics import MAX_DERIVED_BYTES
 
 
 class App(faust.App):
-    """A Faust app whose agents take nothing before `may_work` is set: when it is known that nobody does their work."""
+    """A Faust app with what its agents share.
+
+    They take nothing before `may_work` is set: when it is known that nobody else does their work. `in_hand` counts the
+    batches that are being worked on; while there are any, a full buffer may hold up the other agents' records too.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.may_work = asyncio.Event()
+        self.in_hand = 0
 
 
 def make_app(role: Role, settings: Settings) -> App:

@@ -16,14 +16,12 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app.clients.handover import ahead, hand_over
-from app.clients.kafka import admin, describe_group, unreachable
+from app.clients.kafka import admin, live_members, unreachable
 from app.clients.migrate import wanted_topics
 from app.errors import Unavailable, UserError
 from app.faustapp import App
 from app.roles import Role, app_id
 from app.settings import Settings
-
-_LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
 
 class SecondLook(Service):
@@ -48,7 +46,7 @@ class SecondLook(Service):
         while not self.should_stop:
             try:
                 async with admin(self._settings) as client:
-                    while not await _members(client, app_id(self._role, self._settings)):
+                    while not await live_members(client, app_id(self._role, self._settings)):
                         await self.sleep(0.3)
                     await _check_rivals(client, self._role, self._settings, yielding=True)
             except (KafkaError, Unavailable):
@@ -106,7 +104,7 @@ async def _check_rivals(client: AIOKafkaAdminClient, role: Role, settings: Setti
     """
     deadline = monotonic() + settings.session_timeout + 1
     for rival in role.rivals:
-        while running := await _members(client, app_id(rival, settings)):
+        while running := await live_members(client, app_id(rival, settings)):
             if monotonic() > deadline or (yielding and role.yields_to(rival)):
                 raise UserError(
                     f"role {role} would do the work of role {rival} a second time, which has {running} running; "
@@ -128,18 +126,9 @@ async def take_over(role: Role, settings: Settings) -> bool:
     """Bring a role to where its rivals have ended; whether there was anything. Raises UserError, Unavailable."""
     async with admin(settings) as client:
         for one in (role, *role.rivals):
-            if await _members(client, app_id(one, settings)):
+            if await live_members(client, app_id(one, settings)):
                 raise UserError(f"role {one} is running; stop it first")
         try:
             return bool(await hand_over(client, role, settings))
         except (KafkaError, TimeoutError) as error:
             raise unreachable(settings, error) from None
-
-
-async def _members(client: AIOKafkaAdminClient, group: str) -> int:
-    return sum(
-        len(members)
-        for response in await describe_group(client, group)
-        for _, _, state, _, _, members, *_ in response.groups
-        if state in _LIVE_STATES
-    )

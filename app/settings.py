@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 STACK_FILE = "stack.json"
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     )
     kafka_username: str | None = Field(None, description="for SASL")
     kafka_password: SecretStr | None = Field(None, description="for SASL")
-    kafka_ca_file: Path | None = Field(None, description="CA bundle that signs the brokers' certificates")
+    kafka_ca_file: FilePath | None = Field(None, description="CA bundle that signs the brokers' certificates")
     topic_prefix: str = Field(
         "", description="before every topic name and consumer group; for tests and shared brokers"
     )
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     cassandra_username: str | None = Field(None, description="where Cassandra asks for one")
     cassandra_password: SecretStr | None = Field(None, description="of that user")
-    cassandra_ca_file: Path | None = Field(None, description="CA bundle; given, connections are encrypted")
+    cassandra_ca_file: FilePath | None = Field(None, description="CA bundle; given, connections are encrypted")
     cassandra_datacenter: str = Field("datacenter1", description="the one near the workers", pattern=r"^[\w.-]+$")
     cassandra_replication: int = Field(1, ge=1, description="copies of each row; 3 in production")
     keyspace: str = Field("twitter_analytics", pattern=r"^[a-z][a-z0-9_]{0,47}$", description="of all tables")
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     @field_validator("kafka", "cassandra")
     @classmethod
     def _places(cls, value: str) -> str:
-        if not all(_PLACE.fullmatch(place) for place in value.split(",")):
+        if not all(_PLACE.fullmatch(place) and int(place.rpartition(":")[2]) < 65536 for place in value.split(",")):
             raise ValueError("write host:port, with commas between several")
         return value
 
@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         if len({place.rpartition(":")[2] for place in value.split(",")}) > 1:
             raise ValueError("all contact points must have the same port")
         return value
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Settings:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError("SASL needs STARLING_KAFKA_USERNAME and STARLING_KAFKA_PASSWORD")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import signal
 import sys
+from contextlib import suppress
 
 import click
 from pydantic import ValidationError
@@ -48,6 +51,7 @@ def starling() -> None:
 def main() -> None:
     """Run the command; whatever a person can cause ends in one line and an exit status."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it is told in the one line
+    _heed_hangup()
     try:
         starling(standalone_mode=False)
     except click.exceptions.Abort:
@@ -62,9 +66,37 @@ def main() -> None:
     except UserError as refused:
         _fail(str(refused), 1)
     except ValidationError as wrong:
-        first = wrong.errors()[0]
-        name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
-        _fail(f"setting {name}: {first['msg'].removeprefix('Value error, ')} (it is {first['input']!r})", 2)
+        _fail(_of_setting(wrong), 2)
+    except UnicodeEncodeError:
+        _fail("what was typed holds bytes that are no text (UTF-8)", 2)
+    except OSError as error:
+        with suppress(OSError):
+            sys.stdout.close()  # else Python fails on it once more at the end
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
+
+
+def _of_setting(wrong: ValidationError) -> str:
+    first = wrong.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"settings: {message}"
+    name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
+    return f"setting {name}: {message} (it is {first['input']!r})"
+
+
+def _heed_hangup() -> None:
+    """Take the end of the terminal for a Ctrl-C, unless told to outlive it (nohup): what was started is to end."""
+
+    def hung_up(_number: int, _frame: object) -> None:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):  # a word to a terminal that is gone would break off the tidying up
+            if os.isatty(stream):
+                os.dup2(nowhere, stream)
+        signal.raise_signal(signal.SIGINT)
+
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, hung_up)
 
 
 def _fail(message: str, status: int) -> None:

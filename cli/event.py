@@ -177,6 +177,8 @@ def purge(*, code: str, yes: bool, version: int | None, why: str, as_json: bool)
     command = new_command("purge", code, options.who(), why, expected_version=version)
     if not yes:
         _confirm(command, "EVERY post collected for it goes, for good", as_json=as_json)
+    else:
+        _check(command, as_json=as_json)
     if not sys.stderr.isatty():
         click.echo(f"removing the rows of {code}; this takes a while", err=True)
     _carry_out(command, as_json=as_json, wait=f"removing the rows of {code}")
@@ -275,7 +277,8 @@ def _invalid_is_refused(*, as_json: bool) -> Iterator[None]:
         raise UserError(safe(str(wrong))) from None
 
 
-def _confirm(command: Command, what: str, *, as_json: bool) -> None:
+def _check(command: Command, *, as_json: bool) -> Event:
+    """The event that the command is about. Raises UserError where the manager would refuse."""
     current = _find(command.code)
     try:
         decide(command, current)
@@ -283,6 +286,11 @@ def _confirm(command: Command, what: str, *, as_json: bool) -> None:
         if as_json:
             print_json({"accepted": False, "reason": refused.reason, "message": str(refused)})
         raise UserError(safe(str(refused))) from None
+    return current
+
+
+def _confirm(command: Command, what: str, *, as_json: bool) -> None:
+    current = _check(command, as_json=as_json)
     click.echo(f"{command.action} event {current.code} ({safe(current.name)}, {current.status}): {what}.", err=True)
     if sys.stdin.isatty():
         typed = click.prompt("Type its code to confirm", err=True, default="", show_default=False)

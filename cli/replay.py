@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 import time
@@ -21,7 +22,19 @@ from app.settings import settings
 from cli.terminal import prepare, print_json, safe
 
 _TERMINATED = 128 + signal.SIGTERM
-_positive = click.FloatRange(0, min_open=True)
+
+
+class _Positive(click.FloatRange):
+    """Above 0, and a number: nan passes every comparison that refuses it by failing."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no rate.", param, ctx)
+        return number
+
+
+_positive = _Positive(0, min_open=True)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -35,6 +36,9 @@ def up(docker: bool, no_worker: bool, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False)
     began = time.monotonic()
     stack = Stack()
+    if not no_worker:
+        stack.check_worker_port()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it tidies up as after a Ctrl-C
     with console.status("starting") as spinner:
 
         def report(line: str) -> None:
@@ -46,9 +50,10 @@ def up(docker: bool, no_worker: bool, as_json: bool) -> None:
         settings.cache_clear()  # read before the stack had addresses, perhaps
         report("making topics and tables")
         _migrate(settings())
-        if not no_worker and stack.start_worker():
-            started.append("worker")
-            report("starting the worker")
+        if not no_worker:
+            if stack.start_worker():
+                started.append("worker")
+                report("starting the worker")
             report(f"worker answers at {_await_worker(stack, settings())}")
     if as_json:
         _print_json(stack, started=started)
@@ -111,7 +116,9 @@ def _await_worker(stack: Stack, current: Settings) -> str:
     deadline = time.monotonic() + WORKER_TIMEOUT
     while not web_answers(current.web_host, current.web_port, "/readyz"):
         if time.monotonic() > deadline:
-            raise UserError(f"the worker is not ready after {WORKER_TIMEOUT:.0f} s; see {stack.worker_log}")
+            raise UserError(f"the worker is not ready after {WORKER_TIMEOUT:.0f} s; {stack.worker_words()}")
+        if refused := stack.worker_refused():
+            raise UserError(f"the worker does not start: {refused}")
         time.sleep(0.2)
     return f"http://{current.web_host}:{current.web_port}"
 

@@ -6,7 +6,9 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
+import threading
 
 import click
 from faust import Worker
@@ -20,6 +22,8 @@ from app.roles import Role
 from app.settings import settings
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
+CUT_OFF = 75  # EX_TEMPFAIL
+STOP_SECONDS = 15.0  # half of what Kubernetes grants
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +38,31 @@ def worker(role: str, web_port: int | None) -> None:
     asyncio.run(check(Role(role), chosen))
     configure(chosen)
     log.info("worker starts", extra={"role": role, "web": f"http://{chosen.web_host}:{chosen.web_port}"})
-    status = _run(Worker(build(Role(role), chosen), quiet=True, override_logging=False, redirect_stdouts=False))
+    status = _run(_PromptWorker(build(Role(role), chosen), quiet=True, override_logging=False, redirect_stdouts=False))
     log.info("worker ends", extra={"status": status})
     sys.stderr.flush()
     # Threads of the driver must not keep a worker that has already committed from ending.
     os._exit(status)
+
+
+class _PromptWorker(Worker):
+    """Ends in time: Faust waits for a minute and more for a Kafka that is away, and passes over a second signal.
+
+    Whatever is cut off was not acknowledged, and is read again.
+    """
+
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        if self._signal_stop_time:
+            self._cut_off("told twice to stop")
+        timer = threading.Timer(STOP_SECONDS, self._cut_off, ["Kafka does not answer"])
+        timer.daemon = True
+        timer.start()
+        super()._schedule_shutdown(number)
+
+    def _cut_off(self, why: str) -> None:
+        log.warning("worker ends without a farewell", extra={"why": why, "status": CUT_OFF})
+        sys.stderr.flush()
+        os._exit(CUT_OFF)
 
 
 def _run(worker: Worker) -> int:

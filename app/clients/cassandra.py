@@ -19,7 +19,7 @@ from cassandra import (
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.connection import ConnectionException
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
 from mode import Service
 
@@ -66,6 +66,7 @@ def cluster(settings: Settings) -> Cluster:
         # /readyz shall know within seconds, also while there is nothing to write (30 by default).
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=10,
+        reconnection_policy=ExponentialReconnectionPolicy(0.5, 8.0),  # up to 10 minutes by default
         connection_class=Connection,
         compression=False,  # the way to Cassandra is short, CPU is what a worker lacks
     )

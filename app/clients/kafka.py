@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.topics import MAX_RECORD_BYTES
 
 _PROBE_SECONDS = 10.0
+_LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
 # A new broker makes its group coordinator only when it is first asked for one, and one that has just become coordinator
 # reads its groups first.
@@ -111,6 +112,16 @@ async def describe_group(client: AIOKafkaAdminClient, group: str) -> list[Any]:
     return described
 
 
+async def live_members(client: AIOKafkaAdminClient, group: str) -> int:
+    """How many members a group has; one that was killed counts until its session ends. Raises KafkaError."""
+    return sum(
+        len(members)
+        for response in await describe_group(client, group)
+        for _, _, state, _, _, members, *_ in response.groups
+        if state in _LIVE_STATES
+    )
+
+
 @_patient_with_coordinator
 async def committed_offsets(
     client: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition] | None = None
@@ -133,8 +144,8 @@ async def first_offset(settings: Settings, topic: str, partition: int, offset: i
     Raises KafkaError where Kafka does not answer: a slow answer must not pass for "there is none".
     """
     client = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    await client.start()
     try:
+        await client.start()
         place = TopicPartition(topic, partition)
         client.assign([place])
         end = (await client.end_offsets([place]))[place]

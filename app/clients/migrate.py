@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from app import roles, schema
 from app.clients.cassandra import session
-from app.clients.kafka import admin
-from app.errors import Unavailable
-from app.roles import Role
+from app.clients.kafka import admin, live_members
+from app.errors import Unavailable, UserError
+from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES, RAW, TOPICS, Topic, full_name, partition_count
 
@@ -60,7 +60,7 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
 
 
 async def migrate(settings: Settings) -> Migrated:
-    """Make or grow topics and schema. Repeatable. Raises Unavailable."""
+    """Make or grow topics and schema. Repeatable. Raises Unavailable, UserError."""
     done = Migrated()
     async with admin(settings) as client:
         await _create(client, settings, done)
@@ -107,9 +107,23 @@ async def _grow(client: AIOKafkaAdminClient, settings: Settings, done: Migrated)
         for topic in described
         if len(topic["partitions"]) < wanted[topic["topic"]]
     }
+    for topic in described:
+        if len(topic["partitions"]) > wanted[topic["topic"]]:
+            raise UserError(
+                f"topic {topic['topic']} has {len(topic['partitions'])} partitions, the settings say "
+                f"{wanted[topic['topic']]}, and topics do not shrink; raise STARLING_PARTITIONS"
+            )
     if small:
+        await _check_nobody_reads(client, settings)
         await client.create_partitions({name: NewPartitions(total_count=count) for name, count in small.items()})
         done.grown += sorted(small)
+
+
+async def _check_nobody_reads(client: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Faust does not notice that a topic has grown: new partitions would lie unread, and the worker crash on them."""
+    for role in Role:
+        if running := await live_members(client, app_id(role, settings)):
+            raise UserError(f"partitions are to be added, but role {role} has {running} running; stop those first")
 
 
 def _schema(settings: Settings, done: Migrated) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -107,6 +108,8 @@ def _name(value: str) -> str:
     name = " ".join(value.split())
     if not name:
         raise ValueError("the name is blank")
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        raise ValueError(f"the name {name[:30]!r} holds a control character")
     if len(name) > MAX_NAME:
         raise ValueError(f"the name has {len(name)} characters; at most {MAX_NAME}")
     return name

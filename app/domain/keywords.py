@@ -90,6 +90,8 @@ def plain(text: str) -> str:
 def parse_keyword(text: str) -> Keyword:
     """Cut a keyword into terms. Raises ValueError, in words for its writer, where it could match nothing or all."""
     tidy = " ".join(plain(text).split())
+    if any(unicodedata.category(char) == "Cc" for char in tidy):
+        raise ValueError(f"keyword {tidy[:30]!r} holds a control character")
     if not tidy:
         raise ValueError("a blank keyword would match every post")
     if len(tidy) > MAX_KEYWORD:

@@ -80,11 +80,14 @@ class Server(ABC):
 
     def last_words(self) -> str:
         """The end of its log, or of its output where it did not come to log, for an error message."""
-        for file in (self.log, self.output):
-            if file.exists() and (lines := file.read_text(errors="replace").splitlines()):
-                kept = [line for line in lines if line.strip() and not line.startswith("\tat ")]
-                return f"the end of {file}:\n" + "\n".join(f"  {line[:300]}" for line in kept[-LOG_LINES:])
-        return f"it left no log in {self.log.parent}"
+        return log_end(self.log) or log_end(self.output) or f"it left no log in {self.log.parent}"
+
+
+def log_end(file: Path) -> str:
+    """The last lines of a log, without stacks, for an error message; nothing where there are none."""
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    kept = [line for line in lines if line.strip() and not line.startswith("\tat ")]
+    return f"the end of {file}:\n" + "\n".join(f"  {line[:300]}" for line in kept[-LOG_LINES:]) if kept else ""
 
 
 def free_ports(count: int) -> list[int]:

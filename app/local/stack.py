@@ -30,7 +30,7 @@ from app.local.kafka import KafkaServer
 from app.local.probe import cassandra_answers, kafka_answers, web_answers
 from app.local.process import spawn
 from app.local.record import Part, Record, read_child
-from app.local.server import HOST, Server, free_ports, is_free, refuse_taken
+from app.local.server import HOST, Server, free_ports, is_free, log_end, refuse_taken
 from app.settings import STACK_FILE, Settings, state_dir
 
 State = Literal["up", "down", "stale", "off"]
@@ -44,6 +44,7 @@ ANSWERS: dict[str, Callable[[str, int], bool]] = {
 }
 WORKER_PATIENCE = 40.0  # its supervisor gives it 30
 OWN = ("data", "conf", "logs")
+REFUSAL = "starling: "  # how every command begins the one line that says why it ends
 ROOM_NEEDED = 2 * 2**30  # Cassandra stops writing on a full disk; commit logs alone take half a GB
 LOCK_TIMEOUT = 300.0
 
@@ -65,7 +66,7 @@ class Stack:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = (directory or state_dir()).absolute()
-        self.worker_log = self.directory / "logs" / "worker.log"
+        self._worker_log = self.directory / "logs" / "worker.log"
         self._file = self.directory / STACK_FILE
         self._child_file = self.directory / "worker.json"
         self._writing = Lock()
@@ -106,6 +107,25 @@ class Stack:
                 raise
             return [kind.name for kind in missing]
 
+    def check_worker_port(self) -> None:
+        """Raise UserError if a worker is to be started and something else has its port."""
+        if not ((part := Record(self._file).get(WORKER)) and part.alive()):
+            refuse_taken(*_web_port())
+
+    def worker_refused(self) -> str | None:
+        """Why the worker ends as soon as it is started, where it has said so in one line."""
+        part = Record(self._file).get(WORKER)
+        if part is None or not self._worker_log.exists() or self._worker_log.stat().st_mtime < part.since:
+            return None
+        *_, said, ended = ["", "", *self._worker_log.read_text(errors="replace").splitlines()]
+        if not (said.startswith(REFUSAL) and ended.startswith("supervisor: the worker ended")):
+            return None
+        return f"{said.removeprefix(REFUSAL)} (`starling down` and `up` start it with other settings)"
+
+    def worker_words(self) -> str:
+        """The end of the worker's log, for an error message."""
+        return log_end(self._worker_log) or f"it left no log in {self._worker_log.parent}"
+
     def start_worker(self) -> bool:
         """Start `starling worker --role all` under supervision; False when it runs already."""
         with self._locked():
@@ -114,7 +134,7 @@ class Stack:
                 return False
             self._stop_stray()
             web = Settings()
-            refuse_taken("the worker's web pages (STARLING_WEB_PORT)", web.web_port)
+            refuse_taken(*_web_port())
             environment = {**os.environ, "STARLING_STATE_DIR": str(self.directory)}
             command = [sys.executable, "-P", "-m", "app.local.supervise", str(self.directory)]
             process = spawn(command, self.directory / "logs" / "supervisor.out", environment)
@@ -231,6 +251,10 @@ def _all_at_once(jobs: list[Callable[[], None]], cancelled: Event) -> None:
                 future.result()
         finally:
             cancelled.set()
+
+
+def _web_port() -> tuple[str, int]:
+    return "the worker's web pages (STARLING_WEB_PORT)", Settings().web_port
 
 
 def _answers(name: str, part: Part) -> bool:

@@ -25,6 +25,7 @@ from app.settings import Settings
 from tests import builders
 from tests.support import events, rows, topics
 from tests.support.groups import Watch, evict, members
+from tests.support.patched import starling_with
 from tests.support.place import place
 from tests.support.topics import Letter, Raw
 from tests.support.waiting import until
@@ -34,6 +35,24 @@ POSTS = 20_000
 LINES = 12  # of a record: small ones, so that a kill finds many of them on their way
 PARTITIONS = 4
 SEED = 20_26
+# So slow that offsets are committed while a batch is in hand: one that was acknowledged before its time is seen then.
+SLOW = starling_with("""
+    import asyncio
+    import agents.classification as classification
+    from app.clients.cassandra import Writer
+    send_all, write = classification.send_all, Writer.write
+
+    async def slow_send(app, records):
+        await asyncio.sleep(1.5)
+        await send_all(app, records)
+
+    async def slow_write(self, rows):
+        await asyncio.sleep(1.5)
+        return await write(self, rows)
+
+    classification.send_all, Writer.write = slow_send, slow_write
+""")
+SLOW_EVERY = 4
 MOMENTS = ("classified", "counted", "raw committed", "classified committed", "starting")
 EVENTS = (
     events.active("flood", "water", '"lower street"'),
@@ -184,13 +203,15 @@ def disturbed(settings: Settings, role: str, kills: int, seed: int, victims: int
         try:
             for number in range(kills):
                 topics.send(settings, records()[number * chunk : (number + 1) * chunk])
-                kill_at(watch, MOMENTS[number % len(MOMENTS)], dice)
+                was_slow = number % SLOW_EVERY == 1
+                moment = "classified committed" if was_slow else MOMENTS[number % len(MOMENTS)]
+                kill_at(watch, moment, dice)
                 victim = dice.choice(workers)
                 assert victim.alive(), f"it died before it was killed\n{victim.log[-4000:]}"
                 dead = asyncio.run(members(settings, role)) if victims == 1 else set()
                 victim.kill()
                 unread.append(watch.unread())
-                victim.restart()
+                victim.restart(SLOW if (number + 1) % SLOW_EVERY == 1 else None)
                 if dead:
                     asyncio.run(evict(settings, role, dead))
             topics.send(settings, records()[kills * chunk :])

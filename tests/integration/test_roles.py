@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,7 @@ from app.local.stack import Stack
 from app.roles import Role, tables
 from app.settings import Settings
 from app.topics import EVENT_RESULTS, EVENTS
+from cli.worker import CUT_OFF
 from tests import builders
 from tests.support import events, rows, topics
 from tests.support.patched import starling_with
@@ -118,6 +121,50 @@ def test_a_role_goes_on_where_another_that_did_its_work_has_ended(stack: Stack) 
             assert topics.total(topics.intake(settings, "worker").values()).posts == 60, "and nothing was read twice"
             assert sum(part.posts for part in topics.activity(settings, "worker").values()) == 60
             assert len(rows.tweets(settings)) == 60
+
+
+def test_partitions_do_not_grow_under_a_worker(stack: Stack) -> None:
+    """It did not notice, left half of the posts unread, said it was healthy, and crashed minutes later."""
+    with place(stack) as settings:
+        more = settings.model_copy(update={"partitions": 6})
+        with worker(settings, Role.WORKER) as reading:
+            until_it_has_joined(reading)
+            refused = _starling(more, "migrate")
+            assert refused.returncode == 1
+            assert "role worker has 1 running; stop those first" in refused.stderr
+            assert reading.term() == 0
+        grown = _starling(more, "migrate")
+        assert grown.returncode == 0, grown.stderr
+        assert f"grew topic {settings.topic_prefix}raw_tweets" in grown.stdout
+        shrunk = _starling(settings, "migrate")
+        assert shrunk.returncode == 1
+        assert "has 6 partitions, the settings say 4, and topics do not shrink" in shrunk.stderr
+
+
+NEVER_STOPS = """
+    import asyncio
+    import cli.worker as worker
+
+    async def for_ever(self):
+        await asyncio.Event().wait()
+
+    worker._PromptWorker.stop = for_ever
+"""
+SOON = "    worker.STOP_SECONDS = 3.0\n"
+
+
+def test_a_worker_that_comes_to_no_end_is_cut_off(settings: Settings) -> None:
+    """While Kafka is away, Faust waits for more than a minute, and Kubernetes kills after 30 seconds."""
+    with worker(settings, Role.WORKER, starling_with(NEVER_STOPS + SOON)) as slow:
+        slow.wait_ready()
+        assert slow.term() == CUT_OFF
+        assert "Kafka does not answer" in slow.log
+    with worker(settings, Role.WORKER, starling_with(NEVER_STOPS)) as twice:
+        twice.wait_ready()
+        twice.process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        assert twice.term() == CUT_OFF
+        assert "told twice to stop" in twice.log
 
 
 def _post(number: int) -> Raw:

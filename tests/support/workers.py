@@ -99,9 +99,10 @@ class Worker:
         self.process.terminate()
         return self.process.wait(seconds)
 
-    def restart(self) -> None:
-        """Start it anew; it must have ended."""
+    def restart(self, command: list[str] | None = None) -> None:
+        """Start it anew, by another command if told; it must have ended."""
         assert not self.alive()
+        self._command = command or [str(STARLING)]
         self._start()
 
     def freeze(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 import cli
@@ -322,12 +323,20 @@ def test_a_deleted_event_keeps_its_rows_and_is_hidden(run: Run, flood: Event) ->
     assert run("list", "--all").out == "no events\n"
 
 
+def test_control_characters_are_refused(run: Run) -> None:
+    assert run("create", "a\x07b", "-k", "x").error == r"the name 'a\x07b' holds a control character"
+    assert run("create", "ab", "-k", "x\x1by").error == r"keyword 'x\x1by' holds a control character"
+
+
 NASTY = "Evil [red]name[/red] \x1b[2J\x9b31m\u202e\x07"
 
 
-def test_names_and_keywords_of_others_do_nothing_to_a_terminal(run: Run) -> None:
-    run("create", NASTY, "-k", "[bold]x, [/bold]y", "--code", "evil", "--why", NASTY)
-    run("edit", "evil", "--name", f"{NASTY}!")
+def test_names_and_keywords_of_others_do_nothing_to_a_terminal(run: Run, manager: Manager) -> None:
+    """No command lets a control character pass, but `events` may hold one from elsewhere."""
+    run("create", "Evil", "-k", "[bold]x, [/bold]y", "--code", "evil", "--why", NASTY)
+    manager.events["evil"] = msgspec.structs.replace(manager.events["evil"], name=NASTY)
+    run("edit", "evil", "--name", "Good")
+    manager.events["evil"] = msgspec.structs.replace(manager.events["evil"], name=NASTY)
     outputs = [run(*args) for args in (["list"], ["show", "evil"], ["history", "evil"])]
     outputs += [run("list", "--json"), run("show", "evil", "--json"), run("create", NASTY, "-k", "x", "--code", "evil")]
     for ran in outputs:

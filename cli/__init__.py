@@ -88,11 +88,12 @@ def _of_setting(wrong: ValidationError) -> str:
 def _heed_hangup() -> None:
     """Take the end of the terminal for a Ctrl-C, unless told to outlive it (nohup): what was started is to end."""
 
+    terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
+
     def hung_up(_number: int, _frame: object) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):  # a word to a terminal that is gone would break off the tidying up
-            if os.isatty(stream):
-                os.dup2(nowhere, stream)
+        for stream in terminals:  # a word to a terminal that is gone would break off the tidying up
+            os.dup2(nowhere, stream)
         signal.raise_signal(signal.SIGINT)
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:

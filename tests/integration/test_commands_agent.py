@@ -27,8 +27,11 @@ from tests.support import events, topics
 from tests.support.groups import evict, members
 from tests.support.place import place
 from tests.support.proxy import Proxy
+from tests.support.together import Running, Together
 from tests.support.waiting import until
 from tests.support.workers import Worker, worker
+
+scenarios = Together(at_once=3)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,8 @@ async def test_a_scheduled_event_starts_by_itself_and_stops_at_its_end(manager: 
         assert change.at >= due, "not before its time"
 
 
-def test_a_manager_that_thaws_takes_nothing_back(stack: Stack) -> None:
+@scenarios.add
+def a_manager_that_thaws_takes_nothing_back(stack: Stack) -> None:
     """Frozen in the middle of its work for longer than its session, it worked on for a moment when it thawed.
 
     An older state then stood above 55 accepted edits, in `events` or in the table.
@@ -198,7 +202,8 @@ def test_a_bucket_rule_that_comes_too_late_is_refused(manager: Worker) -> None:
     assert events.events(manager.settings)["late-rule"].buckets[-1] == ahead
 
 
-def test_a_purge_that_waits_for_cassandra_holds_up_nobody_and_goes_on_after_a_kill(stack: Stack) -> None:
+@scenarios.add
+def a_purge_that_waits_for_cassandra_holds_up_nobody_and_goes_on_after_a_kill(stack: Stack) -> None:
     with place(stack, session_timeout=6) as settings, Proxy(settings.cassandra) as way:
         cut_off = settings.model_copy(update={"cassandra": way.address})
         with worker(cut_off, "manager") as manager:
@@ -232,8 +237,8 @@ def _answered(settings: Settings) -> set[str]:
     return {answer.id for answer in answers if answer.accepted}
 
 
-@pytest.mark.timeout(400)
-def test_a_manager_killed_again_and_again_applies_each_edit_once(stack: Stack) -> None:
+@scenarios.add
+def a_manager_killed_again_and_again_applies_each_edit_once(stack: Stack) -> None:
     """Killed between any two of: the event to `events`, the table, the answer, the acknowledgement."""
     dice = random.Random(7)
     codes = [f"event-{number}" for number in range(4)]
@@ -279,3 +284,12 @@ async def _while_killed(settings: Settings, manager: Worker, commands: list[Comm
                 versions.setdefault(command.code, []).append(answer.version)
         for numbers in versions.values():
             assert len(set(numbers)) == len(numbers)
+
+
+together = scenarios.fixture()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("scenario", scenarios.names)
+def test_managers(together: Running, scenario: str) -> None:
+    together[scenario].result()

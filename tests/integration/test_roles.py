@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,34 +21,34 @@ from tests import builders
 from tests.support import events, rows, topics
 from tests.support.patched import starling_with
 from tests.support.place import environment, place
+from tests.support.together import Running, Together
 from tests.support.topics import Raw
 from tests.support.waiting import until
 from tests.support.workers import STARLING, Worker, worker
 
-
-@pytest.fixture(scope="module")
-def settings(stack: Stack) -> Iterator[Settings]:
-    with place(stack) as own:
-        yield own
+scenarios = Together(at_once=4)
 
 
-@pytest.mark.parametrize("role", list(Role))
-def test_a_role_starts_and_ends_cleanly(settings: Settings, role: Role) -> None:
-    with worker(settings, role) as process:
-        process.wait_ready()
-        if tables(role):
-            until_it_has_joined(process)
-        assert process.get("/healthz")[0] == 200
-        assert process.term() == 0
-        assert process.complaints() == []
+@scenarios.add
+def each_role_starts_and_ends_cleanly(stack: Stack) -> None:
+    with place(stack) as settings:
+        for role in Role:
+            with worker(settings, role) as process:
+                process.wait_ready()
+                if tables(role):
+                    until_it_has_joined(process)
+                assert process.get("/healthz")[0] == 200
+                assert process.term() == 0
+                assert process.complaints() == []
 
 
 def until_it_has_joined(process: Worker) -> None:
     until(lambda: 'operation="completed"}' in process.get("/metrics")[1], "it has partitions")
 
 
-def test_a_role_is_refused_beside_one_that_does_its_work(settings: Settings) -> None:
-    with worker(settings, Role.WORKER) as process:
+@scenarios.add
+def a_role_is_refused_beside_one_that_does_its_work(stack: Stack) -> None:
+    with place(stack) as settings, worker(settings, Role.WORKER) as process:
         until_it_has_joined(process)
         refused = _starling(settings, "worker", "--role", "all")
         assert refused.returncode == 1
@@ -76,21 +75,24 @@ BLIND_BEFORE_JOINING = """
 """
 
 
-def test_of_rivals_that_start_at_the_same_moment_the_one_that_does_more_ends(settings: Settings) -> None:
+@scenarios.add
+def of_rivals_that_start_at_the_same_moment_the_one_that_does_more_ends(stack: Stack) -> None:
     """And has done nothing: it decided on all commands once more, for some 10 seconds, before it gave up."""
-    with worker(settings, Role.MANAGER) as first:
-        first.wait_ready()
-        events.accepted(settings, events.create("once", keywords=("x",)))
-        with worker(settings, Role.ALL, starling_with(BLIND_BEFORE_JOINING)) as late:
-            assert late.process.wait(60) == 1
-            (said,) = [entry for entry in late.complaints() if entry["event"] == "worker gives up"]
-            assert "role all would do the work of role manager a second time" in said["why"]
-        assert first.alive()
-    assert len([record for record in topics.read(settings, EVENTS) if record.key == b"once"]) == 1
-    assert len(topics.read(settings, EVENT_RESULTS)) == 1
+    with place(stack) as settings:
+        with worker(settings, Role.MANAGER) as first:
+            first.wait_ready()
+            events.accepted(settings, events.create("once", keywords=("x",)))
+            with worker(settings, Role.ALL, starling_with(BLIND_BEFORE_JOINING)) as late:
+                assert late.process.wait(60) == 1
+                (said,) = [entry for entry in late.complaints() if entry["event"] == "worker gives up"]
+                assert "role all would do the work of role manager a second time" in said["why"]
+            assert first.alive()
+        assert len([record for record in topics.read(settings, EVENTS) if record.key == b"once"]) == 1
+        assert len(topics.read(settings, EVENT_RESULTS)) == 1
 
 
-def test_a_role_goes_on_where_another_that_did_its_work_has_ended(stack: Stack) -> None:
+@scenarios.add
+def a_role_goes_on_where_another_that_did_its_work_has_ended(stack: Stack) -> None:
     """It began at the start, with empty tables: old commands were carried out again, purges too."""
     with place(stack) as settings:
         with worker(settings, Role.ALL) as everything:
@@ -123,7 +125,8 @@ def test_a_role_goes_on_where_another_that_did_its_work_has_ended(stack: Stack) 
             assert len(rows.tweets(settings)) == 60
 
 
-def test_partitions_do_not_grow_under_a_worker(stack: Stack) -> None:
+@scenarios.add
+def partitions_do_not_grow_under_a_worker(stack: Stack) -> None:
     """It did not notice, left half of the posts unread, said it was healthy, and crashed minutes later."""
     with place(stack) as settings:
         more = settings.model_copy(update={"partitions": 6})
@@ -153,18 +156,20 @@ NEVER_STOPS = """
 SOON = "    worker.STOP_SECONDS = 3.0\n"
 
 
-def test_a_worker_that_comes_to_no_end_is_cut_off(settings: Settings) -> None:
+@scenarios.add
+def a_worker_that_comes_to_no_end_is_cut_off(stack: Stack) -> None:
     """While Kafka is away, Faust waits for more than a minute, and Kubernetes kills after 30 seconds."""
-    with worker(settings, Role.WORKER, starling_with(NEVER_STOPS + SOON)) as slow:
-        slow.wait_ready()
-        assert slow.term() == CUT_OFF
-        assert "Kafka does not answer" in slow.log
-    with worker(settings, Role.WORKER, starling_with(NEVER_STOPS)) as twice:
-        twice.wait_ready()
-        twice.process.send_signal(signal.SIGINT)
-        time.sleep(1)
-        assert twice.term() == CUT_OFF
-        assert "told twice to stop" in twice.log
+    with place(stack) as settings:
+        with worker(settings, Role.WORKER, starling_with(NEVER_STOPS + SOON)) as slow:
+            slow.wait_ready()
+            assert slow.term() == CUT_OFF
+            assert "Kafka does not answer" in slow.log
+        with worker(settings, Role.WORKER, starling_with(NEVER_STOPS)) as twice:
+            twice.wait_ready()
+            twice.process.send_signal(signal.SIGINT)
+            time.sleep(1)
+            assert twice.term() == CUT_OFF
+            assert "told twice to stop" in twice.log
 
 
 def _post(number: int) -> Raw:
@@ -175,3 +180,11 @@ def _starling(settings: Settings, *args: str) -> subprocess.CompletedProcess[str
     (port,) = free_ports(1)
     given = os.environ | environment(settings) | {"STARLING_WEB_PORT": str(port)}
     return subprocess.run([STARLING, *args], env=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+together = scenarios.fixture()
+
+
+@pytest.mark.parametrize("scenario", scenarios.names)
+def test_roles(together: Running, scenario: str) -> None:
+    together[scenario].result()

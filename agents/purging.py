@@ -7,6 +7,7 @@ says which events are being purged and by whose commands, so the next owner of a
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 from agents.sending import Outgoing, result_record, send_all
@@ -47,11 +48,11 @@ def _due(app: App, topic: str, ledger: EventLedger) -> list[str]:
 async def _purge(app: App, settings: Settings, ledger: EventLedger, tenure: Tenure, code: str) -> None:
     """As long as the event is known, its rows can be found. Raises Lost: the next owner goes on."""
     generation = tenure.generation
-    await tenure.confirm(generation)
-    await asyncio.to_thread(purge_rows, settings, code)
-    await asyncio.sleep(PURGE_AGAIN_SECONDS)
-    await tenure.confirm(generation)  # its next owner may have finished, and someone have created the event anew
-    await asyncio.to_thread(purge_rows, settings, code, and_list=True)
+    for last in (False, True):
+        await tenure.confirm(generation)  # its next owner may have finished, and someone have created the event anew
+        await asyncio.to_thread(purge_rows, settings, code, time.time_ns() // 1000, and_list=last)
+        if not last:
+            await asyncio.sleep(PURGE_AGAIN_SECONDS)
     await tenure.confirm(generation)
     await send_all(app, [Outgoing(full_name(EVENTS, settings), code.encode(), None)])
     await tenure.confirm(generation)

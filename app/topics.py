@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from app.settings import Settings
 
-Partitions = Literal["many", "few", "one"]
+Partitions = Literal["many", "few"]
 
 # Event traffic is small; a few partitions let a few managers share it.
 FEW = 4
@@ -25,7 +25,6 @@ class Topic:
     partitions: Partitions
     compacted: bool = False
     retention_hours: float | None = None  # None: the broker's default; irrelevant where compacted
-    config: dict[str, str] = field(default_factory=dict)
 
 
 EVENT_COMMANDS = Topic("event_commands", "few", retention_hours=24 * 7)
@@ -47,4 +46,4 @@ def full_name(topic: Topic, settings: Settings) -> str:
 
 def partition_count(topic: Topic, settings: Settings) -> int:
     """Partitions that the topic shall have."""
-    return {"many": settings.partitions, "few": FEW, "one": 1}[topic.partitions]
+    return settings.partitions if topic.partitions == "many" else FEW

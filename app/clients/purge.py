@@ -11,16 +11,24 @@ from app.settings import Settings
 
 
 @stamina.retry(on=(Unavailable, *TRANSIENT), attempts=None, timeout=None, wait_max=10)
-def purge_rows(settings: Settings, code: str, *, and_list: bool = False) -> None:
-    """Delete every partition of the event, and their list if told; blocks, and tries until it is done. Repeatable."""
+def purge_rows(settings: Settings, code: str, until_us: int, *, and_list: bool = False) -> None:
+    """Delete every partition of the event, and their list if told; blocks, and tries until it is done. Repeatable.
+
+    Only what was written up to `until_us`, microseconds since 1970: by the time that Cassandra answers, the event may
+    have been purged by another manager, and created anew.
+    """
     keyspace = settings.keyspace
     with session(settings) as cassandra:
         find = cassandra.prepare(f"SELECT bucket FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = ?")  # noqa: S608
         for (bucket,) in list(cassandra.execute(find, [code])):
             for table in (TWEET_RAW, TWEET):
                 cassandra.execute(
-                    f"DELETE FROM {keyspace}.{table} WHERE event_name = %s AND bucket = %s",  # noqa: S608
+                    f"DELETE FROM {keyspace}.{table} USING TIMESTAMP {until_us:d} "  # noqa: S608
+                    "WHERE event_name = %s AND bucket = %s",
                     [code, bucket],
                 )
         if and_list:
-            cassandra.execute(f"DELETE FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = %s", [code])  # noqa: S608
+            cassandra.execute(
+                f"DELETE FROM {keyspace}.{EVENT_BUCKET} USING TIMESTAMP {until_us:d} WHERE event_name = %s",  # noqa: S608
+                [code],
+            )

@@ -145,13 +145,3 @@ def is_word_at(text: str, at: int) -> bool:
     if kind != JOINER:
         return kind != GAP
     return 0 < at < len(text) - 1 and all(kind_of(text[beside]) in (SPACELESS, WORD) for beside in (at - 1, at + 1))
-
-
-def is_word_char(char: str) -> bool:
-    """Whether a character may belong to a word: letters, digits, _, combining marks and joiners of any script."""
-    return kind_of(char) != GAP
-
-
-def is_spaceless(char: str) -> bool:
-    """Whether a character is of a script in which words are not set apart by blanks."""
-    return kind_of(char) == SPACELESS

@@ -14,6 +14,7 @@ from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
 from tests import builders
 from tests.support import events, rows, topics
 from tests.support.chain import Chain, chain
+from tests.support.patched import starling_with
 from tests.support.topics import Raw
 from tests.support.waiting import until
 
@@ -134,24 +135,26 @@ def _told(running: Chain, code: str) -> list[str]:
     return [key for key in topics.published(running.settings)[1] if key.startswith(f"{code}|")]
 
 
-def test_rows_written_while_a_purge_runs_are_removed_too(running: Chain) -> None:
+def test_rows_written_while_a_purge_runs_are_removed_too(stack: Stack) -> None:
     """What a normalizer has begun to write it writes; its bucket stands on the list only if it did before."""
-    settings = running.settings
-    events.accepted(settings, events.create("late", keywords=("late",)))
-    collect(running, "late", 4)
-    (bucket, *_) = sorted(row["bucket"] for row in running.stored({"late"}).values())
-    events.accepted(settings, events.command("stop", "late"))
-    purge = threading.Thread(target=events.accepted, args=(settings, events.command("purge", "late")))
-    purge.start()
-    until(lambda: held(running, "late")[TWEET] == 0, "the purge has removed rows", pause=0.02)
-    with session(settings) as cassandra:
-        for table in (TWEET, TWEET_RAW):
-            cassandra.execute(
-                f"INSERT INTO {settings.keyspace}.{table} (event_name, bucket, t_id) VALUES (%s, %s, %s)",  # noqa: S608
-                ["late", bucket, "1"],
-            )
-    assert held(running, "late")[TWEET] == 1
-    assert events.events(settings)["late"].status == "purging", "else the test has come too late"
-    purge.join()
-    assert held(running, "late") == dict.fromkeys(TABLES, 0)
-    running.check_calm()
+    slow = starling_with("import agents.purging; agents.purging.PURGE_AGAIN_SECONDS = 12.0")
+    with chain(stack, "manager", "worker", commands={"manager": slow}) as running:
+        settings = running.settings
+        events.accepted(settings, events.create("late", keywords=("late",)))
+        collect(running, "late", 4)
+        (bucket, *_) = sorted(row["bucket"] for row in running.stored({"late"}).values())
+        events.accepted(settings, events.command("stop", "late"))
+        purge = threading.Thread(target=events.accepted, args=(settings, events.command("purge", "late")))
+        purge.start()
+        until(lambda: held(running, "late")[TWEET] == 0, "the purge has removed rows", pause=0.02)
+        with session(settings) as cassandra:
+            for table in (TWEET, TWEET_RAW):
+                cassandra.execute(
+                    f"INSERT INTO {settings.keyspace}.{table} (event_name, bucket, t_id) VALUES (%s, %s, %s)",  # noqa: S608
+                    ["late", bucket, "1"],
+                )
+        assert held(running, "late")[TWEET] == 1
+        assert events.events(settings)["late"].status == "purging", "else the test has come too late"
+        purge.join()
+        assert held(running, "late") == dict.fromkeys(TABLES, 0)
+        running.check_calm()

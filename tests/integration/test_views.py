@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
 from app.domain.events import Definition, Event
@@ -111,7 +113,9 @@ def _until_stored(running: Chain, text: str, wanted: bool) -> None:
     sequence = iter(range(1_000_000))
 
     def as_wanted() -> bool:
-        post_id = str(builders.snowflake(builders.POSTED_MS + 1000 * hash((text, wanted)) % 10**9, next(sequence)))
+        post_id = str(
+            builders.snowflake(builders.POSTED_MS + 1000 * crc32(f"{text} {wanted}".encode()) % 10**9, next(sequence))
+        )
         running.send(Raw(builders.line(builders.status(text, id=int(post_id)))))
         running.settle()
         return (("moving", post_id) in running.stored({"moving"})) is wanted

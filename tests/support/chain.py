@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from app.domain.classify import Intake
@@ -83,11 +83,14 @@ class Chain:
 
 
 @contextmanager
-def chain(stack: Stack, *roles: str, **changed: object) -> Iterator[Chain]:
-    """A chain of one worker of each role, ready."""
+def chain(
+    stack: Stack, *roles: str, commands: Mapping[str, list[str]] | None = None, **changed: object
+) -> Iterator[Chain]:
+    """A chain of one worker of each role, ready; `commands` gives those that are started otherwise than as usual."""
+    own = commands or {}
     with ExitStack() as opened:
         settings = opened.enter_context(place(stack, **changed))
-        workers = {role: opened.enter_context(worker(settings, role)) for role in roles}
+        workers = {role: opened.enter_context(worker(settings, role, own.get(role))) for role in roles}
         for started in workers.values():
             started.wait_ready()
         yield Chain(settings, workers)

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from app.domain.keywords import MAX_KEYWORD, fold, is_spaceless, is_word_at, is_word_char, parse_keyword
+from app.domain.keywords import GAP, MAX_KEYWORD, SPACELESS, fold, is_word_at, kind_of, parse_keyword
 
 BOM = "\ufeff"
 ZERO_WIDTH_SPACE = "\u200b"
@@ -150,12 +150,12 @@ def test_accents_are_not_folded() -> None:
 
 @pytest.mark.parametrize("char", ["a", "é", "9", "_", "洪", "ห", "\u0e31", "\u093f", "\u064b", JOINER, "ʼ", "²"])
 def test_characters_of_words(char: str) -> None:
-    assert is_word_char(char)
+    assert kind_of(char) != GAP
 
 
 @pytest.mark.parametrize("char", [" ", ".", "-", "'", "#", "🔥", "・", EMOJI, "\u20e3", "\U000e0101", "\x1f", "។"])
 def test_characters_between_words(char: str) -> None:
-    assert not is_word_char(char)
+    assert kind_of(char) == GAP
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_characters_between_words(char: str) -> None:
     ],
 )
 def test_scripts_without_blanks(char: str, spaceless: bool) -> None:
-    assert is_spaceless(char) is spaceless
+    assert (kind_of(char) == SPACELESS) is spaceless
 
 
 @pytest.mark.parametrize(

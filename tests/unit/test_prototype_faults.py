@@ -112,3 +112,18 @@ def test_a_missing_field_killed_the_pod(missing: str) -> None:
     body: dict[str, Any] = status("flood")
     del body[missing]
     assert matches(created("e", "E", "flood"), body)
+
+
+@pytest.mark.parametrize("value", ["False", "True", "", 0, 1, None])
+def test_a_switch_that_was_not_a_truth_value_counted_as_true(value: object) -> None:
+    """`tracking="False"` was a text that is not empty. Here only true and false pass, whoever writes the command."""
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    command = Command(
+        id="1", action="create", code="e", at=at, who="ann", definition=Definition(name="E", keywords=("x",))
+    )
+    written = msgspec.to_builtins(command)
+    with pytest.raises(msgspec.ValidationError, match="Expected `bool`"):
+        msgspec.json.decode(msgspec.json.encode({**written, "draft": value}), type=Command)
+    for truth, status_then in ((True, "draft"), (False, "active")):
+        read = msgspec.json.decode(msgspec.json.encode({**written, "draft": truth}), type=Command)
+        assert decide(read, None).status == status_then

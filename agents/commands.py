@@ -1,12 +1,13 @@
 """Event commands: the one writer of each event decides, tells everyone, and answers.
 
 Order: the event to `events`, the table, the answer, then the acknowledgement. A command that is read again after a
-kill in between finds its answer in the table, or is decided again from the same state with the same result. Before
-each of these writes the group's coordinator is asked whether the partition is still ours (`tenure`).
+kill in between finds its answer in the table, or itself in the event's history. Before each of these writes the group's
+coordinator is asked whether the partition is still ours (`tenure`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from agents.batches import Batch, batches
 from agents.sending import bury, event_record, result_record, send_all
 from agents.tenure import Lost
 from app.domain.decisions import Answer, Command, Refused, decide
+from app.domain.events import Event
 from app.domain.records import DeadLetter
 from app.faustapp import App
 from app.settings import Settings
@@ -69,7 +71,8 @@ class _Decider:
             await self._bury(taken, why)
             answer = Answer(id=command.id, code=command.code, accepted=False, reason="invalid", message=why)
         else:
-            entry = self._ledger.get(command.code)
+            await self._events.view.wait_complete()
+            entry = self._entry(command.code)
             answer = entry.answer_to(command.id) or await self._carry_out(command, entry, batch)
         if answer is not None:
             await send_all(self._app, [result_record(answer, self._settings)])
@@ -90,6 +93,8 @@ class _Decider:
         """The answer; None where it is given later, when the rows of a purged event are gone."""
         if command.id in entry.purging:
             return None
+        if (done := entry.change_by(command.id)) and entry.event:
+            return await self._settle(command, entry.event, done.version, batch)
         try:
             await self._check_in_time(command)
             event = decide(command, entry.event, entry.version)
@@ -102,20 +107,28 @@ class _Decider:
                 reason=refused.reason,
                 message=str(refused),
             )
-            await self._keep(command.code, entry.after(entry.event, answer), batch)
+            await self._keep(command.code, lambda entry: entry.after(entry.event, answer), batch)
             return answer
         await batch.confirm()
         await send_all(self._app, [event_record(event, self._settings)])
-        if event.status == "purging":
-            await self._keep(command.code, entry.being_purged(event, command.id), batch)
+        return await self._settle(command, event, event.version, batch)
+
+    async def _settle(self, command: Command, event: Event, version: int, batch: Batch) -> Answer | None:
+        """Note what was told. A version of its own: since then others may have changed the event."""
+        if command.action == "purge":
+            await self._keep(command.code, lambda entry: entry.being_purged(event, command.id), batch)
             return None
-        answer = Answer(id=command.id, code=command.code, accepted=True, version=event.version)
-        await self._keep(command.code, entry.after(event, answer), batch)
+        answer = Answer(id=command.id, code=command.code, accepted=True, version=version)
+        await self._keep(command.code, lambda entry: entry.after(event, answer), batch)
         return answer
 
-    async def _keep(self, code: str, entry: Entry, batch: Batch) -> None:
+    def _entry(self, code: str) -> Entry:
+        return self._ledger.get(code).caught_up(self._events.view.items.get(code))
+
+    async def _keep(self, code: str, change: Callable[[Entry], Entry], batch: Batch) -> None:
+        """Change the entry as it stands now: meanwhile a purge may have come to its end."""
         await batch.confirm()
-        await self._ledger.set(code, entry)
+        await self._ledger.set(code, change(self._entry(code)))
 
     async def _check_in_time(self, command: Command) -> None:
         """Raise Refused where posts of a new bucket rule's time may be stored already, by the rule before.

@@ -36,7 +36,7 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
     async def forget_purged() -> None:
         """Remove the counts of events that are no more; what follows was counted before they went."""
         if events.view.complete and app.may_work.is_set() and not app.rebalancing:
-            publisher.changed(await activity.forget(events.view.items))
+            publisher.changed(await activity.forget(events.view.items, app.consumer.assignment()))
 
     @app.agent(topic, name="normalization")
     async def normalization(stream: StreamT[bytes]) -> None:

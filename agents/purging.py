@@ -14,10 +14,11 @@ from agents.sending import Outgoing, result_record, send_all
 from agents.tenure import Lost, Tenure
 from app.clients.purge import purge_rows
 from app.domain.decisions import Answer
+from app.domain.events import Event
 from app.faustapp import App
 from app.settings import Settings
 from app.topics import EVENT_COMMANDS, EVENTS, full_name
-from tables.event_ledger import EventLedger
+from tables.event_ledger import Entry, EventLedger
 
 LOOK_SECONDS = 0.5
 # A normalizer may be writing a batch of the event while its rows are removed: remove again after that.
@@ -34,29 +35,42 @@ def add_purging(app: App, settings: Settings, ledger: EventLedger) -> None:
         """Purge what is to be purged, one event after the other."""
         await app.may_work.wait()
         while not app.should_stop:
-            for code in _due(app, topic, ledger):
+            for event in _due(app, topic, ledger):
                 with suppress(Lost):
-                    await _purge(app, settings, ledger, tenure, code)
+                    await _purge(app, settings, ledger, tenure, event)
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _due(app: App, topic: str, ledger: EventLedger) -> list[str]:
+def _due(app: App, topic: str, ledger: EventLedger) -> list[Event]:
+    if app.rebalancing:
+        return []  # the ledger is being recovered
     owned = [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]
-    return [event.code for number in owned for event in ledger.events_of(number) if event.status == "purging"]
+    return [event for number in owned for event in ledger.events_of(number) if event.status == "purging"]
 
 
-async def _purge(app: App, settings: Settings, ledger: EventLedger, tenure: Tenure, code: str) -> None:
+async def _purge(app: App, settings: Settings, ledger: EventLedger, tenure: Tenure, event: Event) -> None:
     """As long as the event is known, its rows can be found. Raises Lost: the next owner goes on."""
     generation = tenure.generation
+
+    async def sure() -> Entry:
+        """Its next owner may have finished, and someone have created the event anew."""
+        await tenure.confirm(generation)
+        entry = ledger.get(event.code)
+        now = entry.event
+        if app.rebalancing or now is None or now.status != "purging" or now.born != event.born:
+            raise Lost
+        return entry
+
     for last in (False, True):
-        await tenure.confirm(generation)  # its next owner may have finished, and someone have created the event anew
-        await asyncio.to_thread(purge_rows, settings, code, time.time_ns() // 1000, and_list=last)
+        await sure()
+        await asyncio.to_thread(purge_rows, settings, event.code, time.time_ns() // 1000, and_list=last)
         if not last:
             await asyncio.sleep(PURGE_AGAIN_SECONDS)
-    await tenure.confirm(generation)
-    await send_all(app, [Outgoing(full_name(EVENTS, settings), code.encode(), None)])
-    await tenure.confirm(generation)
-    entry = ledger.get(code)
-    answers = [Answer(id=asked, code=code, accepted=True, version=entry.version) for asked in entry.purging]
-    await ledger.set(code, entry.purged(answers))
+    await sure()
+    await send_all(app, [Outgoing(full_name(EVENTS, settings), event.code.encode(), None)])
+    entry = await sure()
+    answers = [Answer(id=asked, code=event.code, accepted=True, version=entry.version) for asked in entry.purging]
+    # Before the table has it: what is answered twice was answered.
     await send_all(app, [result_record(answer, settings) for answer in answers])
+    entry = await sure()
+    await ledger.set(event.code, entry.purged(answers))

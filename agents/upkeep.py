@@ -57,7 +57,7 @@ def add_upkeep(app: App, settings: Settings, ledger: EventLedger, activity: View
     @app.timer(INTERVAL)
     async def upkeep() -> None:
         """Look at the events that this process owns."""
-        if not app.may_work.is_set():
+        if not app.may_work.is_set() or app.rebalancing:
             return
         now = datetime.now(UTC)
         owned = [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]

@@ -10,6 +10,7 @@ from agents.commands import add_commands
 from agents.normalization import add_normalization
 from agents.publishing import Publisher
 from agents.purging import add_purging
+from agents.retelling import add_retelling
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
@@ -36,6 +37,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(activity)
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
+        add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
     if role.classifies:
         add_classification(app, settings, events, publisher)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
@@ -65,7 +67,7 @@ async def check(role: Role, settings: Settings) -> None:
     Raises Unavailable where Kafka does not answer.
     """
     _check_port(settings)
-    async with admin(settings) as client:
+    async with _asked(settings) as client:
         await _check_topics(client, settings)
         await _check_rivals(client, role, settings)
         await _check_place(client, role, settings)
@@ -124,11 +126,18 @@ async def _check_place(client: AIOKafkaAdminClient, role: Role, settings: Settin
 
 async def take_over(role: Role, settings: Settings) -> bool:
     """Bring a role to where its rivals have ended; whether there was anything. Raises UserError, Unavailable."""
-    async with admin(settings) as client:
+    async with _asked(settings) as client:
         for one in (role, *role.rivals):
             if await live_members(client, app_id(one, settings)):
                 raise UserError(f"role {one} is running; stop it first")
-        try:
-            return bool(await hand_over(client, role, settings))
-        except (KafkaError, TimeoutError) as error:
-            raise unreachable(settings, error) from None
+        return bool(await hand_over(client, role, settings))
+
+
+@asynccontextmanager
+async def _asked(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client whose errors are told in one line. Raises Unavailable."""
+    try:
+        async with admin(settings) as client:
+            yield client
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from None

@@ -73,7 +73,7 @@ def main() -> None:
         with suppress(OSError):
             sys.stdout.close()  # else Python fails on it once more at the end
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}", 1)
+        _fail(f"{where}{error.strerror or str(error) or type(error).__name__}", 1)
 
 
 def _of_setting(wrong: ValidationError) -> str:

@@ -54,7 +54,7 @@ def up(docker: bool, no_worker: bool, as_json: bool) -> None:
             if stack.start_worker():
                 started.append("worker")
                 report("starting the worker")
-            report(f"worker answers at {_await_worker(stack, settings())}")
+            report(f"worker answers at {_await_worker(stack)}")
     if as_json:
         _print_json(stack, started=started)
     elif started:
@@ -112,15 +112,16 @@ def _migrate(current: Settings) -> None:
     asyncio.run(migrate(current))
 
 
-def _await_worker(stack: Stack, current: Settings) -> str:
+def _await_worker(stack: Stack) -> str:
     deadline = time.monotonic() + WORKER_TIMEOUT
-    while not web_answers(current.web_host, current.web_port, "/readyz"):
+    host, _, port = stack.worker_address().rpartition(":")
+    while not web_answers(host, int(port), "/readyz"):
         if time.monotonic() > deadline:
             raise UserError(f"the worker is not ready after {WORKER_TIMEOUT:.0f} s; {stack.worker_words()}")
         if refused := stack.worker_refused():
             raise UserError(f"the worker does not start: {refused}")
         time.sleep(0.2)
-    return f"http://{current.web_host}:{current.web_port}"
+    return f"http://{host}:{port}"
 
 
 def _print_json(stack: Stack, **more: object) -> None:

@@ -45,10 +45,14 @@ class ActivityTable:
         await put(self._table, changed)
         return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
 
-    async def forget(self, known: Container[str]) -> list[tuple[TP, str, None]]:
-        """Remove the entries of all other events; returns them in the form of `count`, without a value."""
-        gone = [key for key in self._table.data if key.rpartition("|")[0] not in known]
-        removed = [(int(key.rpartition("|")[2]), key) for key in gone]
+    async def forget(self, known: Container[str], owned: Container[TP]) -> list[tuple[TP, str, None]]:
+        """Remove from these partitions the entries of all other events; in the form of `count`, without a value."""
+        entries = [(*key.rpartition("|")[::2], key) for key in self._table.data]
+        removed = [
+            (int(number), key)
+            for code, number, key in entries
+            if code not in known and TP(self._topic, int(number)) in owned
+        ]
         for _, key in removed:
             self._live.pop(key, None)
         await put(self._table, [(partition, key, None) for partition, key in removed])

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.decisions import Answer
-from app.domain.events import Event
+from app.domain.events import Change, Event
 from app.roles import EVENT_LEDGER
 from tables.changelog import put, table
 
@@ -32,6 +32,15 @@ class Entry(Struct, frozen=True):
     def answer_to(self, command_id: str) -> Answer | None:
         """The answer that a command got before."""
         return next((answer for answer in self.answers if answer.id == command_id), None)
+
+    def caught_up(self, told: Event | None) -> Entry:
+        """The entry with the event as it was told, where that is newer: its writer died, or was frozen, in between."""
+        return self if told is None or told.version <= self.version else replace(self, event=told, version=told.version)
+
+    def change_by(self, command_id: str) -> Change | None:
+        """The change that a command has made, though its answer is not known."""
+        history = self.event.history if self.event else ()
+        return next((change for change in reversed(history) if change.command == command_id), None)
 
     def after(self, event: Event | None, answer: Answer) -> Entry:
         """The entry once a command was carried out."""
@@ -71,9 +80,13 @@ class EventLedger:
 
     def events_of(self, partition: int) -> Iterator[Event]:
         """Events whose commands arrive on a partition."""
-        for code in list(self._table.data):
-            if self.partition_of(code) == partition and (event := self.get(code).event) is not None:
+        for code in self.codes_of(partition):
+            if (event := self.get(code).event) is not None:
                 yield event
+
+    def codes_of(self, partition: int) -> list[str]:
+        """Codes of which anything is known, purged ones too."""
+        return [code for code in list(self._table.data) if self.partition_of(code) == partition]
 
     def partition_of(self, code: str) -> int:
         """Partition of `event_commands` to which a code belongs, as Kafka's default partitioner has it."""

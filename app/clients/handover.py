@@ -60,9 +60,8 @@ async def hand_over(client: AIOKafkaAdminClient, role: Role, settings: Settings)
                 target = TopicPartition(changelog(role, one.table, settings), number)
                 entries = await _read(reader, source)
                 stale: dict[bytes, bytes | None] = dict.fromkeys(await _read(reader, target))
-                for key, value in (stale | entries).items():
-                    await sender.send(target.topic, value, key, number)
-            await sender.flush()
+                sent = [await sender.send(target.topic, value, key, number) for key, value in (stale | entries).items()]
+                await asyncio.gather(*sent)  # `flush` says nothing of what failed
         async with _consumer(settings, group_id=app_id(role, settings)) as member:
             member.assign([one.partition for one in behind])
             await member.commit({one.partition: OffsetAndMetadata(one.offset, "") for one in behind})

@@ -17,6 +17,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     NotCoordinatorForGroupError,
+    for_code,
 )
 
 from app.errors import Unavailable
@@ -24,6 +25,7 @@ from app.settings import Settings
 from app.topics import MAX_RECORD_BYTES
 
 _PROBE_SECONDS = 10.0
+_NO_SUCH_GROUP = 69  # of newer brokers
 _LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
 # A new broker makes its group coordinator only when it is first asked for one, and one that has just become coordinator
@@ -109,6 +111,10 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def describe_group(client: AIOKafkaAdminClient, group: str) -> list[Any]:
     """The coordinator's answers about a group. Raises KafkaError."""
     described: list[Any] = await client.describe_consumer_groups([group])
+    for response in described:
+        for error, *_ in response.groups:
+            if error not in (0, _NO_SUCH_GROUP):  # aiokafka leaves it to its caller
+                raise for_code(error)(f"nothing is known of group {group}")
     return described
 
 
@@ -127,6 +133,7 @@ async def committed_offsets(
     client: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition] | None = None
 ) -> dict[TopicPartition, int]:
     """What a group has committed of some or all partitions; those without a commit are left out. Raises KafkaError."""
+    await describe_group(client, group)  # else a group that is being loaded passes for one that has committed nothing
     found = await client.list_consumer_group_offsets(group, partitions=partitions)
     return {partition: int(entry.offset) for partition, entry in found.items() if entry.offset >= 0}
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import stamina
+from cassandra import InvalidRequest, Unauthorized
 
 from app.clients.cassandra import TRANSIENT, session
 from app.errors import Unavailable
 from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @stamina.retry(on=(Unavailable, *TRANSIENT), attempts=None, timeout=None, wait_max=10)
@@ -17,6 +22,14 @@ def purge_rows(settings: Settings, code: str, until_us: int, *, and_list: bool =
     Only what was written up to `until_us`, microseconds since 1970: by the time that Cassandra answers, the event may
     have been purged by another manager, and created anew.
     """
+    try:
+        _purge(settings, code, until_us, and_list=and_list)
+    except (InvalidRequest, Unauthorized) as refused:
+        log.warning("Cassandra refuses a purge; trying again", extra={"code": code, "why": str(refused)})
+        raise Unavailable(f"Cassandra refuses to purge {code} ({refused})") from None
+
+
+def _purge(settings: Settings, code: str, until_us: int, *, and_list: bool) -> None:
     keyspace = settings.keyspace
     with session(settings) as cassandra:
         find = cassandra.prepare(f"SELECT bucket FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = ?")  # noqa: S608

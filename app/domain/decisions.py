@@ -154,7 +154,9 @@ def _create(command: Command, current: Event | None, last_version: int) -> Event
     ahead = event.start is not None and event.start > command.at
     status: Status = "draft" if command.draft else "scheduled" if ahead else "active"
     version = last_version + 1
-    change = Change(version=version, at=command.at, who=command.who, why=command.why, action="create")
+    change = Change(
+        version=version, at=command.at, who=command.who, why=command.why, action="create", command=command.id
+    )
     return msgspec.structs.replace(event, status=status, version=version, buckets=(rule_for(rate),), history=(change,))
 
 
@@ -198,6 +200,7 @@ def _change(command: Command, current: Event, changes: dict[str, object]) -> Eve
         why=command.why,
         action=command.action,
         changed=msgspec.to_builtins(changed),
+        command=command.id,
     )
     event = msgspec.structs.replace(current, **changes, version=version, history=(*current.history, change))
     return _sendable(event)

@@ -36,6 +36,7 @@ class Change(Struct, frozen=True, kw_only=True):
     action: str
     why: str = ""
     changed: dict[str, tuple[object, object]] = {}  # field -> from, to
+    command: str = ""  # id of the command that made it
 
 
 class Event(Struct, frozen=True, kw_only=True):

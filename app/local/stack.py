@@ -112,6 +112,13 @@ class Stack:
         if not ((part := Record(self._file).get(WORKER)) and part.alive()):
             refuse_taken(*_web_port())
 
+    def worker_address(self) -> str:
+        """Where the worker that was started serves its pages; another than the settings say, if these changed since."""
+        part = Record(self._file).get(WORKER)
+        if part is None:
+            raise UserError("the worker was stopped meanwhile")
+        return part.address
+
     def worker_refused(self) -> str | None:
         """Why the worker ends as soon as it is started, where it has said so in one line."""
         part = Record(self._file).get(WORKER)

@@ -225,7 +225,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
     shown = json.loads(run("show", flood.code, "--json").out)
     assert shown.keys() - first.keys() == {"history"}
     (change,) = json.loads(run("history", flood.code, "--json").out)
-    assert change.keys() == {"version", "at", "who", "action", "why", "changed"}
+    assert change.keys() == {"version", "at", "who", "action", "why", "changed", "command"}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_create() -> None:
         status="active",
         version=1,
         buckets=(rule_for(1),),
-        history=(Change(version=1, at=NOW, who="ann", why="it rains", action="create"),),
+        history=(Change(version=1, at=NOW, who="ann", why="it rains", action="create", command="1"),),
     )
 
 
@@ -211,7 +211,7 @@ def test_the_history_tells_who_when_why_and_from_what_to_what() -> None:
     event = decide(command("edit", definition=definition, who="bob", why="wind", at=later), event)
     event = decide(command("pause", who="carl", at=SOON), event)
     assert event.history == (
-        Change(version=1, at=NOW, who="ann", why="rain", action="create"),
+        Change(version=1, at=NOW, who="ann", why="rain", action="create", command="1"),
         Change(
             version=2,
             at=later,
@@ -223,8 +223,9 @@ def test_the_history_tells_who_when_why_and_from_what_to_what() -> None:
                 "languages": ((), ("de",)),
                 "end": (None, "2024-05-01T13:00:00Z"),
             },
+            command="1",
         ),
-        Change(version=3, at=SOON, who="carl", action="pause", changed={"status": ("active", "paused")}),
+        Change(version=3, at=SOON, who="carl", action="pause", changed={"status": ("active", "paused")}, command="1"),
     )
 
 

@@ -34,8 +34,7 @@ def add_retelling(app: App, settings: Settings, events: KnownEvents, ledger: Eve
         if not (app.may_work.is_set() and events.view.complete) or app.rebalancing:
             return
         owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
-        codes = {code for number in owned for code in ledger.codes_of(number)}
-        codes |= {code for code in events.view.items if ledger.partition_of(code) in owned}
+        codes = [code for number in owned for code in ledger.codes_of(number)]
         differing = {
             code: (told, entry)
             for code in codes

@@ -65,8 +65,12 @@ class Event(Struct, frozen=True, kw_only=True):
 
     @property
     def born(self) -> int:
-        """The version that created it: what was classified before belongs to a purged event of the same code."""
-        return self.history[0].version if self.history else 0
+        """The version that created it: what was classified before belongs to a purged event of the same code.
+
+        0 for an event that something else than a command has written: nothing of it is taken for purged.
+        """
+        first = self.history[0] if self.history else None
+        return first.version if first is not None and first.action == "create" else 0
 
     @property
     def keyword_text(self) -> str:

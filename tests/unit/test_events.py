@@ -80,3 +80,13 @@ def test_an_event_knows_the_version_that_created_it() -> None:
     changes = tuple(Change(version=version, at=at, who="ann", action="edit") for version in (9, 10, 11))
     assert Event(code="e", name="e", version=11, history=changes).born == 9
     assert Event(code="e", name="e").born == 0
+
+
+def test_an_event_is_born_by_the_command_that_created_it() -> None:
+    """Rows classified before that belong to a purged event. One that no command has created has no such time."""
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    created = Change(version=4, at=at, who="ann", action="create")
+    edited = Change(version=5, at=at, who="ann", action="edit")
+    assert Event(code="e", name="E", version=5, history=(created, edited)).born == 4
+    assert Event(code="e", name="E", version=5, history=(edited,)).born == 0
+    assert Event(code="e", name="E").born == 0

@@ -75,13 +75,6 @@ def test_the_thesis_column_of_keywords() -> None:
     assert Event(code="e", name="e", keywords=("flood", '"flash flood"')).keyword_text == 'flood, "flash flood"'
 
 
-def test_an_event_knows_the_version_that_created_it() -> None:
-    at = datetime(2024, 5, 1, tzinfo=UTC)
-    changes = tuple(Change(version=version, at=at, who="ann", action="edit") for version in (9, 10, 11))
-    assert Event(code="e", name="e", version=11, history=changes).born == 9
-    assert Event(code="e", name="e").born == 0
-
-
 def test_an_event_is_born_by_the_command_that_created_it() -> None:
     """Rows classified before that belong to a purged event. One that no command has created has no such time."""
     at = datetime(2026, 5, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
-COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet
+COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet
 
 .PHONY: setup demo test lint bench lock clean
 

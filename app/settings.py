@@ -16,6 +16,7 @@ from pydantic import Field, FilePath, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 STACK_FILE = "stack.json"
+SOURCES = ("x", "x-v1", "bluesky", "mastodon")
 
 
 def state_dir() -> Path:
@@ -77,6 +78,24 @@ class Settings(BaseSettings):
     record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
     record_linger: float = Field(0.1, ge=0, description="seconds a post waits for its record to fill at most")
 
+    # --- live sources
+    sources: str = Field("bluesky", description="live sources, comma between them: x, x-v1, bluesky, mastodon; or none")
+    x_url: str = Field("https://api.x.com", description="of X API v2")
+    x_bearer_token: SecretStr | None = Field(None, description="of the X app, for sources x and x-v1")
+    x_rules: int = Field(1000, ge=1, description="rules that the X plan allows at once")
+    x_rule_length: int = Field(1024, ge=64, description="characters that the X plan allows a rule")
+    x_backfill_minutes: int = Field(0, ge=0, le=5, description="that the X plan can deliver after a reconnect")
+    x_search: bool = Field(False, description="fill gaps from recent search; its posts are paid for")
+    x_reads_soft: int | None = Field(None, ge=0, description="posts read from X a month, beyond which it is told")
+    x_reads_hard: int | None = Field(None, ge=0, description="posts read from X a month, at which it is left")
+    x_v1_url: str = Field("https://stream.twitter.com", description="of a server that speaks statuses/filter (v1.1)")
+    bluesky_url: str = Field("wss://jetstream.us-east.bsky.network", description="of a Jetstream server")
+    bluesky_wire: Literal["v1", "v2"] = Field("v2", description="its wire: v2 (subscribeEvents) or v1 (subscribe)")
+    bluesky_zstd: bool = Field(False, description="have frames compressed (v2 only): less traffic, more CPU")
+    bluesky_filter: bool = Field(False, description="keep only posts that match an event; rematch hears no more then")
+    mastodon_url: str = Field("https://mastodon.social", description="of a Mastodon server")
+    mastodon_token: SecretStr | None = Field(None, description="of an account there, where it asks for one")
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
@@ -87,6 +106,23 @@ class Settings(BaseSettings):
         if not all(_PLACE.fullmatch(place) and int(place.rpartition(":")[2]) < 65536 for place in value.split(",")):
             raise ValueError("write host:port, with commas between several")
         return value
+
+    @field_validator("sources")
+    @classmethod
+    def _sources(cls, value: str) -> str:
+        if unknown := set(cls._listed(value)) - set(SOURCES):
+            raise ValueError(f"no source is called {min(unknown)!r}; there are {', '.join(SOURCES)}, or none")
+        return value
+
+    @staticmethod
+    def _listed(value: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        return () if names in (("",), ("none",)) else names
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The live sources to listen to."""
+        return self._listed(self.sources)
 
     @field_validator("cassandra")
     @classmethod

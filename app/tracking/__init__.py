@@ -1,0 +1,1 @@
+"""Listening to live sources, one process at a time: what is heard reaches Kafka, what is missed is written down."""

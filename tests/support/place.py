@@ -18,7 +18,14 @@ from app.settings import Settings
 def place(stack: Stack, **changed: object) -> Iterator[Settings]:
     """Settings with topics and schema made; all of it is removed in the end."""
     mark = f"t{uuid.uuid4().hex[:8]}"
-    own = {"topic_prefix": f"{mark}-", "keyspace": mark, "session_timeout": 6, **stack.addresses, **changed}
+    own = {
+        "topic_prefix": f"{mark}-",
+        "keyspace": mark,
+        "session_timeout": 6,
+        "sources": "none",
+        **stack.addresses,
+        **changed,
+    }
     settings = Settings.model_validate(own)
     asyncio.run(migrate(settings))
     try:

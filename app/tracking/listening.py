@@ -163,9 +163,18 @@ class Listener:
             self._watchdog.sign(now)
 
     async def _select(self) -> None:
+        """Ask the source for the events as they are now."""
         events = self._wanted()
-        self._selection = await self._source.select(events)
-        self._asked = {event.code: event.version for event in events}
+        asked = {event.code: event.version for event in events}
+        lately = self._taker.lately
+        if self._source.selective:
+            self._taker.flush()
+            lately.begin(self._asked, asked)
+        try:
+            self._selection = await self._source.select(events)
+        finally:
+            lately.end(monotonic())
+        self._asked = asked
         self._ledger.selected(self._selection)
 
     async def _follow_events(self) -> None:
@@ -195,6 +204,7 @@ class Listener:
             await asyncio.sleep(_TICK_SECONDS)
             now = monotonic()
             self._watchdog.tick(now, _hour())
+            self._taker.lately.tick(now)
             if self._ledger.interval is None:
                 continue  # the source has time-outs of its own for the way there
             if self._watchdog.is_dead(now):

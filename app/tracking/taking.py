@@ -9,6 +9,7 @@ import asyncio
 from time import monotonic
 
 from app.domain.backoff import Trouble
+from app.domain.lately import Lately
 from app.domain.records import Origin, raw_headers
 from app.metrics import POSTS_HEARD, POSTS_TWICE
 from app.settings import Settings
@@ -46,6 +47,7 @@ class Taker:
         self._heard = POSTS_HEARD.labels(source.name)
         self._twice = POSTS_TWICE.labels(source.name)
         self.cursor: int | None = None  # of the last line taken
+        self.lately = Lately()
 
     def connected(self, connection: str, generation: int) -> None:
         """What comes now comes by this connection."""
@@ -136,4 +138,6 @@ class Taker:
     def _parcel(self, lines: list[bytes], posts: int, heard_ms: int, origin: Origin, cursor: int | None) -> Parcel:
         headers = raw_headers(self._source.name, self._source.form, heard_ms, origin, self._connection)
         headers.append(("generation", str(self._generation).encode()))
+        if self.lately.text:
+            headers.append(("lately", self.lately.text.encode()))
         return Parcel(RAW.name, b"\n".join(lines), headers, None, self._source.name, heard_ms, posts, cursor)

@@ -15,7 +15,7 @@ from app.domain.posts_bluesky import POSTS
 from app.domain.wires import Json
 
 _LINK, _TAG, _MENTION = (f"app.bsky.richtext.facet#{kind}" for kind in ("link", "tag", "mention"))
-_HANDLE = re.compile(r"@([A-Za-z0-9.-]+)")
+_HANDLE = re.compile(r"@(\S+)")
 _ACCOUNT = re.compile(r"at://(did:[^/]+)/")
 
 

@@ -7,8 +7,8 @@ log            what arose, which rules were in force, and whether it was sent: t
 faults         what is to go wrong
 connections    one client's connection: what is written to it, and how it misbehaves
 account        posts that arise on one wire: rules, faults, connections and the log brought together
-x, search, x_v1, jetstream   the wires
-bluesky        generated posts as Jetstream events
+http, x, search, x_v1        the wires of X
+websocket, archive, dictionary, jetstream, bluesky   the wires of Jetstream
 feed, pool     posts that arise by themselves, at a rate
 control        `/control/…`: posts pushed, faults commanded, log and state read
 server         all of it on one port

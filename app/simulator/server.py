@@ -15,11 +15,13 @@ from app.simulator.account import Account, Manners
 from app.simulator.control import Control
 from app.simulator.faults import Fault, Wire
 from app.simulator.feed import TICK, Feed, source
+from app.simulator.jetstream import Jetstream
 from app.simulator.log import Log
 from app.simulator.options import Options
 from app.simulator.pool import Pool
 from app.simulator.wires import read
 from app.simulator.x import X
+from app.simulator.x_v1 import XV1
 
 _MOST_PUSHED = 256 * 1024 * 1024  # bytes of one request
 _GRACE = 0.2  # seconds that clients get at the end
@@ -33,7 +35,9 @@ class Simulator:
         self.log = Log(options.log_size, options.log)
         manners = Manners(options.connections, evicts=options.evict, attempts=options.attempts)
         self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=options.keep_alive)
-        self.accounts: list[Account] = [self.x.account]
+        self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=options.keep_alive)
+        self.jetstream = Jetstream(self.log, history=options.history, keep_alive=options.keep_alive)
+        self.accounts: list[Account] = [self.x.account, self.v1.account, self.jetstream.account]
         self._posts = source(options)
         pool = Pool(self._posts, options.pool, options.post_bytes) if options.pool else None
         self.feed = Feed(options, self, (lambda: pool.arise(self.x)) if pool else self._arise_next)
@@ -61,6 +65,10 @@ class Simulator:
         """A post is made; it is written at the next `flush`."""
         if wire == "x":
             self.x.arise(line, body)
+        elif wire == "v1":
+            self.v1.arise(line, body)
+        else:
+            self.jetstream.arise(body)
 
     def flush(self) -> None:
         """Have everything written."""
@@ -75,7 +83,8 @@ class Simulator:
 
     async def __aenter__(self) -> Simulator:
         app = web.Application(client_max_size=_MOST_PUSHED)
-        app.add_routes([*self.x.routes(), *Control(self).routes()])
+        for part in (self.x, self.v1, self.jetstream, Control(self)):
+            app.add_routes(part.routes())
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE)
         await self._runner.setup()
         listening = _listen(self.options.host, self.options.port)

@@ -26,6 +26,7 @@ _COMMANDS = {
     "event": "cli.event",
     "migrate": "cli.migrate",
     "replay": "cli.replay",
+    "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
     "worker": "cli.worker",

@@ -55,7 +55,9 @@ class Ledger:
             generation=generation,
             events=[InForce(code, version, since) for code, version in selection.versions.items()],
         )
-        self.selected(selection)
+        self.status.events = selection.versions
+        self.status.refused = selection.refused
+        self._tell(self.interval.key, self.interval)
         return self.interval
 
     def selected(self, selection: Selection) -> None:

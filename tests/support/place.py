@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from app.clients.cassandra import session
 from app.clients.kafka import admin
 from app.clients.migrate import migrate
@@ -44,4 +46,8 @@ async def _forget(settings: Settings) -> None:
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as a process reads them."""
     given = settings.model_dump(exclude_none=True, exclude_defaults=True)
-    return {f"STARLING_{name.upper()}": str(value) for name, value in given.items()}
+    return {f"STARLING_{name.upper()}": _text(value) for name, value in given.items()}
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -58,9 +58,10 @@ class _Heap:
         """Take the entities, in which a tag and a name stand under these keys."""
         if not entities:
             return
-        self.hashtags.update(folded(item[tag]) for item in entities.get("hashtags") or ())
-        self.mentions.update(folded(item[name]) for item in _mentions(entities))
-        self.cashtags.update(folded(item[tag]) for item in entities.get("cashtags") or entities.get("symbols") or ())
+        self.hashtags.update(folded(item.get(tag, "")) for item in entities.get("hashtags") or ())
+        self.mentions.update(folded(item.get(name, "")) for item in _mentions(entities))
+        symbols = entities.get("cashtags") or entities.get("symbols") or ()
+        self.cashtags.update(folded(item.get(tag, "")) for item in symbols)
         for item in (*(entities.get("urls") or ()), *(entities.get("media") or ())):
             self.urls += {item[key] for key in ("url", "expanded_url", "unwound_url") if isinstance(item.get(key), str)}
 

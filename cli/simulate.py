@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from app.domain.codes import code_of
 from app.domain.events import Event
+from app.domain.keywords import parse_keyword
 from app.errors import UserError
 from app.simulator import Options, Simulator
 from app.simulator.book import Limits
@@ -20,11 +22,21 @@ from cli.terminal import prepare, print_json
 _count = click.IntRange(min=1)
 
 
+class _Finite(click.FloatRange):
+    """A number: nan passes every comparison that refuses it by failing."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number of use.", param, ctx)
+        return number
+
+
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE…]", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; without, a free one, which is printed.")
-@click.option("--rate", default=57.0, show_default=True, type=click.FloatRange(0), help="Posts a second; 0: no limit.")
+@click.option("--rate", default=57.0, show_default=True, type=_Finite(0), help="Posts a second; 0: no limit.")
 @click.option("--posts", type=click.IntRange(0), help="So many posts, then none; without, no end.")
 @click.option("--seed", default=0, help="Of generated posts.")
 @click.option("--loop", is_flag=True, help="The files again and again.")
@@ -37,7 +49,7 @@ _count = click.IntRange(min=1)
 @click.option("--token", help="Bearer token that clients must have; without, any will do.")
 @click.option("--rules", default=1000, show_default=True, type=_count, help="Rules that the X plan allows.")
 @click.option("--rule-length", default=1024, show_default=True, type=_count, help="Characters it allows a rule.")
-@click.option("--keep-alive", default=20.0, show_default=True, type=click.FloatRange(0.01), help="Seconds between.")
+@click.option("--keep-alive", default=20.0, show_default=True, type=_Finite(0.01), help="Seconds between.")
 @click.option("--connections", default=1, show_default=True, type=_count, help="That X allows at once.")
 @click.option("--evict", is_flag=True, help="X ends the older connection, instead of refusing the newer.")
 @click.option("--attempts", default=0, type=click.IntRange(0), help="Connects a minute that X allows; 0: no limit.")
@@ -65,11 +77,13 @@ def simulate(
     names = wires.split(",")
     if unknown := [name for name in names if name not in WIRES]:
         raise click.UsageError(f"--wires: there is no {unknown[0]!r}; there are {', '.join(WIRES)}")
+    if others["token"] == "":
+        raise click.UsageError("--token is empty")
     if others["pool"] and "x" not in names:
         raise click.UsageError("--pool is for the wire x")
     planted = [_event(text) for text in events]
     if keywords:
-        planted.append(Event(code="simulated", name="simulated", keywords=tuple(keywords), status="active"))
+        planted.append(_planted("simulated", keywords))
     chosen = {"files": tuple(files), "events": tuple(planted), "limits": Limits(rules, rule_length)}
     options = Options(wires=tuple(wire for wire in WIRES if wire in names), **chosen, **others)  # type: ignore[arg-type]
     asyncio.run(_serve(options, as_json=as_json))
@@ -77,10 +91,18 @@ def simulate(
 
 def _event(text: str) -> Event:
     name, _, keywords = text.partition(":")
-    found = tuple(keyword.strip() for keyword in keywords.split(",") if keyword.strip())
+    found = [keyword.strip() for keyword in keywords.split(",") if keyword.strip()]
     if not name.strip() or not found:
         raise click.UsageError(f'--event: write "name:keyword,keyword", not {text!r}')
-    return Event(code=code_of(name), name=name, keywords=found, status="active")
+    return _planted(name, found)
+
+
+def _planted(name: str, keywords: Sequence[str]) -> Event:
+    try:
+        found = tuple(parse_keyword(keyword).text for keyword in keywords)
+        return Event(code=code_of(name), name=name, keywords=found, status="active")
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
 
 
 async def _serve(options: Options, *, as_json: bool) -> None:

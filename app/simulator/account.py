@@ -154,8 +154,10 @@ class Account:
 
     def command(self, fault: Fault) -> None:
         """Have something go wrong."""
-        self.log.fault(fault.kind, self.wire)
         kind = fault.kind
+        if kind == "limit" and self.wire == "jetstream":
+            return  # it withholds nothing
+        self.log.fault(kind, self.wire)
         if kind == "clear":
             self.pending = Pending(evicts=self._manners.evicts)
         elif kind == "disconnect" and self.wire != "jetstream" and not fault.code:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 
-from app.simulator.tokens import folded, joined, tokens
+from app.simulator.tokens import WORD, folded, joined, tokens
 
+_CASHTAG = re.compile(r"(?<![\w$])\$([A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?)\b")
+_HASHTAG = re.compile(f"(?<![\\w&])#([{WORD}]+)")
+_MENTION = re.compile(r"(?<!\w)@(\w{1,15})\b", re.ASCII)
+_REFERENCES = {"retweeted": "retweet", "quoted": "quote", "replied_to": "reply"}
 Box = tuple[float, float, float, float]  # west, south, east, north
 
 
@@ -41,13 +46,22 @@ class _Heap:
         self.cashtags: set[str] = set()
         self.marks: set[str] = set()
 
+    def text(self, text: str, *, entities: bool) -> None:
+        """Take a text. Where nothing tells what it links to (a test's short post), its signs are read as X does."""
+        self.texts.append(text)
+        self.cashtags.update(folded(tag) for tag in _CASHTAG.findall(text))
+        if not entities:
+            self.hashtags.update(folded(tag) for tag in _HASHTAG.findall(text))
+            self.mentions.update(folded(name) for name in _MENTION.findall(text))
+
     def entities(self, entities: dict[str, Any] | None, tag: str, name: str) -> None:
         """Take the entities, in which a tag and a name stand under these keys."""
         if not entities:
             return
-        self.hashtags.update(folded(item[tag]) for item in entities.get("hashtags") or ())
-        self.mentions.update(folded(item[name]) for item in _mentions(entities))
-        self.cashtags.update(folded(item[tag]) for item in entities.get("cashtags") or entities.get("symbols") or ())
+        self.hashtags.update(folded(item.get(tag, "")) for item in entities.get("hashtags") or ())
+        self.mentions.update(folded(item.get(name, "")) for item in _mentions(entities))
+        symbols = entities.get("cashtags") or entities.get("symbols") or ()
+        self.cashtags.update(folded(item.get(tag, "")) for item in symbols)
         for item in (*(entities.get("urls") or ()), *(entities.get("media") or ())):
             self.urls += {item[key] for key in ("url", "expanded_url", "unwound_url") if isinstance(item.get(key), str)}
 
@@ -77,19 +91,17 @@ def seen_v2(body: dict[str, Any]) -> Seen:
     names = {user["id"]: folded(user.get("username", "")) for user in includes.get("users") or ()}
     others = {other["id"]: other for other in includes.get("tweets") or ()}
     heap = _Heap()
-    heap.texts += _texts_v2(post)
-    _take_v2(heap, post)
     retweet_of = ("", "")
+    for part in _parts_v2(post, others):
+        note = part.get("note_tweet") or {}
+        heap.text(note.get("text") or part.get("text", ""), entities="entities" in part)
+        heap.entities(part.get("entities"), "tag", "username")
+        heap.entities(note.get("entities"), "tag", "username")
     for reference in post.get("referenced_tweets") or ():
         kind = reference["type"]
-        heap.marks.add({"retweeted": "retweet", "quoted": "quote", "replied_to": "reply"}.get(kind, kind))
-        other = others.get(reference["id"])
-        if other is None or kind == "replied_to":
-            continue
-        heap.texts += _texts_v2(other)
-        _take_v2(heap, other)
+        heap.marks.add(_REFERENCES.get(kind, kind))
         if kind == "retweeted":
-            author = other.get("author_id", "")
+            author = others.get(reference["id"], {}).get("author_id", "")
             retweet_of = names.get(author, ""), author
     author, reply_to = post.get("author_id", ""), post.get("in_reply_to_user_id", "")
     geo = post.get("geo") or {}
@@ -112,20 +124,20 @@ def seen_v2(body: dict[str, Any]) -> Seen:
     )
 
 
-def _texts_v2(post: dict[str, Any]) -> list[str]:
-    return [(post.get("note_tweet") or {}).get("text") or post.get("text", "")]
-
-
-def _take_v2(heap: _Heap, post: dict[str, Any]) -> None:
-    heap.entities(post.get("entities"), "tag", "username")
-    heap.entities((post.get("note_tweet") or {}).get("entities"), "tag", "username")
+def _parts_v2(post: dict[str, Any], others: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The post, what it quotes or retweets, and what that quotes."""
+    yield post
+    for reference in post.get("referenced_tweets") or ():
+        other = others.get(reference["id"])
+        if other is not None and other is not post and reference["type"] != "replied_to":
+            yield from _parts_v2(other, others)
 
 
 def seen_v1(post: dict[str, Any]) -> Seen:
     """What `statuses/filter` sees of a post in the form of v1.1."""
     heap = _Heap()
     for part in _parts_v1(post):
-        heap.texts.append(part.get("full_text") or part.get("text") or "")
+        heap.text(part.get("full_text") or part.get("text") or "", entities="entities" in part)
         heap.entities(part.get("entities"), "text", "screen_name")
         heap.entities(part.get("extended_entities"), "text", "screen_name")
     user, retweeted = post.get("user") or {}, (post.get("retweeted_status") or {}).get("user") or {}

@@ -49,7 +49,8 @@ class Simulator:
     @property
     def url(self) -> str:
         """Where it serves."""
-        return f"http://{self.options.host}:{self.port}"
+        host = self.options.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def listeners(self) -> int:

@@ -11,6 +11,7 @@ from app.simulator.seen import Box, Seen
 from app.simulator.tokens import folded, joined, tokens
 
 Test = Callable[[Seen], bool]
+_CASHTAG = re.compile(r"[A-Za-z]{1,6}([._][A-Za-z]{1,2})?")
 _MARKS = {
     "has": ("hashtags", "mentions", "cashtags", "links", "media", "images", "geo"),
     "is": ("retweet", "reply", "quote"),
@@ -46,8 +47,10 @@ def _mention(text: str) -> Test:
 
 
 def _cashtag(text: str) -> Test:
-    tag = folded(_name(text))
-    return lambda seen: tag in seen.cashtags or f"${tag}" in seen.cashtags
+    if not _CASHTAG.fullmatch(text):
+        raise BadTerm(f"no viable alternative at input '${text}'")
+    tag = folded(text)
+    return lambda seen: tag in seen.cashtags
 
 
 def _from(text: str) -> Test:

@@ -18,7 +18,9 @@ _MARKS = "".join(
     if unicodedata.category(char)[0] == "M" and not "\ufe00" <= char <= "\ufe0f"
 )
 _EMOJI = "\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_TOKEN = re.compile(f"[{_SPACELESS}]|[{_EMOJI}]|[^\\W{_SPACELESS}{_EMOJI}{_MARKS}][\\w{_MARKS}]*")
+WORD = f"\\w{_MARKS}"  # within the brackets of a pattern: what words consist of
+_ALONE = f"[{_SPACELESS}{_EMOJI}]"
+_TOKEN = re.compile(f"{_ALONE}|(?!{_ALONE})\\w(?:(?!{_ALONE})[{WORD}])*")
 
 
 def tokens(text: str) -> list[str]:

@@ -19,21 +19,23 @@ _COMMAND = [sys.executable, "-c", "from cli import main; main()", "simulate", "-
 
 
 class Simulator:
-    """A context manager. Without arguments no post arises by itself: tests push theirs.
+    """A context manager. No post arises by itself unless `posts` says how many (None: without end): tests push theirs.
 
     Arguments are those of `starling simulate`.
     """
 
-    def __init__(self, *arguments: str, token: str | None = None) -> None:
-        self._arguments = list(arguments) or ["--posts", "0"]
+    def __init__(self, *arguments: str, posts: int | None = 0, token: str | None = None) -> None:
         self.token = token
-        if token:
-            self._arguments += ["--token", token]
+        self.command = [*_COMMAND, *arguments]
+        if posts is not None:
+            self.command += ["--posts", str(posts)]
+        if token is not None:
+            self.command += ["--token", token]
 
     def __enter__(self) -> Simulator:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STARLING_")}
         self.process = subprocess.Popen(
-            [*_COMMAND, *self._arguments],
+            self.command,
             env=inherited | {"PYTHONPATH": str(_ROOT)},
             stdout=subprocess.PIPE,
             text=True,

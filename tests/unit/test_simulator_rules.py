@@ -33,7 +33,13 @@ def v2(text: str = "", *, others: tuple[dict[str, Any], ...] = (), **post: Any) 
         ("น้ำท่วม", "ข่าวน้ำท่วมวันนี้", True),
         ("홍수", "홍수가", True),
         ("बाढ़", "बाढ़ आई", True),
+        ("mark", "high-water-mark写真", True),
         ("flood", "see #flood", True),
+        ("$BRK.B", "buy $brk.b", True),
+        ("$abc", "US$abc", False),
+        ("#flood", "a#flood", False),
+        ("#बाढ़", "#बाढ़", True),
+        ("@bob", "see @Bob!", True),
         ("apple OR iphone ipad", "apple", True),
         ("apple OR iphone ipad", "iphone", False),
         ("apple OR iphone ipad", "ipad iphone", True),
@@ -102,6 +108,8 @@ def test_words_of_a_quoted_and_a_retweeted_post_count_and_those_of_an_answered_o
     assert parse("flood")(with_other("quoted"))
     assert parse("flood retweets_of:bob is:retweet")(with_other("retweeted"))
     assert not parse("flood")(with_other("replied_to"))
+    quoting = {"id": "6", "text": "so", "author_id": "2", "referenced_tweets": [{"type": "quoted", "id": "7"}]}
+    assert parse("flood")(v2("so", others=(other, quoting), referenced_tweets=[{"type": "retweeted", "id": "6"}]))
 
 
 def test_a_long_post_is_read_whole() -> None:
@@ -122,6 +130,7 @@ def test_a_long_post_is_read_whole() -> None:
         ('"..."', "no punctuation"),
         ("coca-cola", "no viable alternative at character '-'"),
         ("R&D", "no viable alternative at character '&'"),
+        ("$toolong", "no viable alternative at input '$toolong'"),
         ("#R&D", "no viable alternative at character '&'"),
         ("cat and dog", "Ambiguous use of and as a keyword"),
         ("cat or dog", "Ambiguous use of or as a keyword"),

@@ -19,6 +19,8 @@ from app.domain.watchdog import State, Volumes, words
 
 # An event is heard some moments after a person has asked for it: no gap, unless it takes longer than this.
 LEAD_MS = 5_000
+# The longest between two signs of life of a connection that is alive: then it is given up.
+PENDING_MS = 30_000
 # A tracker tells at least every 10 s.
 TOLD_SECONDS = 30.0
 Span: TypeAlias = tuple[int, int]  # milliseconds since 1970; the end is not part of it
@@ -153,7 +155,7 @@ def coverage(event: Event, intervals: Iterable[Interval], now: int, span: Span |
     for interval in intervals:
         by_source.setdefault(interval.source, []).append(interval)
     return [
-        _heard(event, source, found, active, begins, now)
+        _heard(event, source, found, _known(active, found, now), begins, now)
         for source, found in sorted(by_source.items())
         if any(start < one.until + LEAD_MS and one.since < end for one in found for start, end in active)
     ]
@@ -222,6 +224,12 @@ def _heard(event: Event, source: str, found: list[Interval], active: list[Span],
         exact=exact,
         intervals=during,
     )
+
+
+def _known(active: list[Span], found: list[Interval], now: int) -> list[Span]:
+    """The active time as far as it can be known: a connection that lasts has given its last sign some seconds ago."""
+    lasting = [one.until for one in found if one.ended is None and now - one.until < PENDING_MS]
+    return list(_intersection(active, [(0, max(lasting))])) if lasting else active
 
 
 def _in_force(code: str, interval: Interval) -> Iterator[Span]:

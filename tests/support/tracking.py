@@ -83,3 +83,17 @@ def wait_stored(settings: Settings, code: str, due: Iterable[str], seconds: floa
     wanted = set(due)
     until(lambda: stored(settings, code) >= wanted, f"{len(wanted)} posts of {code} are stored", seconds, pause=0.3)
     assert stored(settings, code) == wanted
+
+
+def wait_risen(simulator: Simulator, count: int) -> None:
+    """Return once so many posts have arisen at X, sent or not."""
+    simulator.wait(
+        lambda state: sum(number for name, number in state["counts"].items() if name.startswith("x ")) >= count,
+        f"{count} posts have arisen",
+        120,
+    )
+
+
+def due(simulator: Simulator, settings: Settings, code: str) -> set[str]:
+    """Ids of the posts that X has sent for an event, by its own log of the rules in force."""
+    return simulator.due().get(f"starling:{settings.topic_prefix}:{code}", set())

@@ -25,6 +25,11 @@ class Splitter:
         self._begun: list[bytes] = []  # a line without its end, in the pieces that it came in
         self._size = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether a line has begun and not ended."""
+        return bool(self._begun)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """The lines that the piece completes, without blank ones (keep-alives).
 
@@ -53,13 +58,26 @@ async def lines_of(answer: aiohttp.ClientResponse, name: str) -> AsyncGenerator[
     """Lines as they come; an empty list is a sign of life. Ends by raising Broken. `name`: of the server."""
     splitter = Splitter()
     try:
+        slow = 0
         async for piece in answer.content.iter_any():
-            yield splitter.feed(piece)
-    except TimeoutError:
-        raise Broken(Trouble.ENDED, f"{name} was silent for {SILENT_SECONDS:.0f} s") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise Broken(Trouble.ENDED, f"the connection to {name} broke: {told(error)}") from error
-    raise Broken(Trouble.ENDED, f"{name} closed the connection")
+            lines = splitter.feed(piece)
+            slow = 0 if b"\n" in piece else slow + len(piece)
+            # A line that comes byte by byte is no sign of life: its end may never come.
+            if not slow or slow >= READ_BYTES:
+                slow = 0
+                yield lines
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise ended(name, error) from error
+    raise ended(name)
+
+
+def ended(name: str, error: BaseException | None = None) -> Broken:
+    """How a stream that was heard has ended: by the error, or else by the server."""
+    if error is None:
+        return Broken(Trouble.ENDED, f"{name} closed the connection")
+    if isinstance(error, TimeoutError):
+        return Broken(Trouble.ENDED, f"{name} was silent for {SILENT_SECONDS:.0f} s")
+    return Broken(Trouble.ENDED, f"the connection to {name} broke: {told(error)}")
 
 
 def told(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from app.clients.compacted import read_compacted
 from app.domain.coverage import Heard, Interval, SourceStatus, coverage, entry, intervals_of, statuses_of
 from app.settings import Settings
 from app.topics import COVERAGE
+from tests import builders
 from tests.builders import snowflake
 from tests.support import events, rows
 from tests.support.simulator import Simulator
@@ -21,7 +22,7 @@ TOKEN = "a-token-of-the-tests"  # noqa: S105 -- of the simulator
 
 def x(simulator: Simulator, **more: Any) -> dict[str, Any]:
     """Settings of a chain that listens to the simulator's X."""
-    return {"sources": "x", "x_url": simulator.url, "x_bearer_token": TOKEN, **more}
+    return {"sources": "x", "x_url": simulator.url, "x_v1_url": simulator.url, "x_bearer_token": TOKEN, **more}
 
 
 def bluesky(simulator: Simulator, **more: Any) -> dict[str, Any]:
@@ -36,6 +37,11 @@ def post(number: int, text: str) -> dict[str, Any]:
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(made / 1000))
     data = {"id": str(snowflake(made, number % 4096) + (number // 4096)), "text": text, "author_id": "77"}
     return {"data": data | {"created_at": f"{moment}.000Z", "lang": "en"}, "includes": {"users": [author]}}
+
+
+def status(number: int, text: str) -> dict[str, Any]:
+    """A post of v1.1 with an id of its own, sent now."""
+    return builders.status(text, id_str=str(snowflake(int(time.time() * 1000), number)))
 
 
 def skeet(number: int, text: str) -> dict[str, Any]:
@@ -97,3 +103,14 @@ def wait_risen(simulator: Simulator, count: int) -> None:
 def due(simulator: Simulator, settings: Settings, code: str) -> set[str]:
     """Ids of the posts that X has sent for an event, by its own log of the rules in force."""
     return simulator.due().get(f"starling:{settings.topic_prefix}:{code}", set())
+
+
+def flood(settings: Settings, simulator: Simulator, wire: str = "x") -> None:
+    """Create the event that these tests are about, and wait until it is listened for."""
+    events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
+    simulator.wait_connected(wire)
+
+
+def stream(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """Posts of X that belong to that event."""
+    return [post(number, f"the rotwasser rises, post {number}") for number in range(start, start + count)]

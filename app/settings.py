@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
     record_linger: float = Field(0.1, ge=0, description="seconds a post waits for its record to fill at most")
 
+    spool_dir: Path | None = Field(None, description="where posts are kept while Kafka is away; else in the state dir")
+    spool_megabytes: int = Field(10_000, ge=16, description="kept there at most; beyond that a gap is written down")
+
     # --- live sources
     sources: str = Field("bluesky", description="live sources, comma between them: x, x-v1, bluesky, mastodon; or none")
     x_url: str = Field("https://api.x.com", description="of X API v2")
@@ -123,6 +126,11 @@ class Settings(BaseSettings):
     def source_names(self) -> tuple[str, ...]:
         """The live sources to listen to."""
         return self._listed(self.sources)
+
+    @property
+    def spool(self) -> Path:
+        """Where posts are kept while Kafka is away."""
+        return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
 
     @field_validator("cassandra")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -70,7 +70,7 @@ class Source(Protocol):
         What is added is in force when it returns; nothing that stays is missed meanwhile. Raises Broken.
         """
 
-    def listen(self, resume: Resume) -> AsyncIterator[Opened | list[bytes]]:
+    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
         """Connect: first Opened, then lines as they come, complete, without their ends; none is a sign of life.
 
         Ends by raising Broken, however the connection ends; closing the iterator closes the connection. A line beyond

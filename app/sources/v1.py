@@ -7,7 +7,7 @@ one is opened before the old one is left, and what the old one has sent until th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 
 import aiohttp
@@ -80,7 +80,7 @@ class XV1:
                 self._form = form
             return Selection({event.code: event.version for event in events}, refused)
 
-    async def listen(self, resume: Resume) -> AsyncIterator[Opened | list[bytes]]:
+    async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
         """The stream; Opened again after each change of keywords. It cannot hear the past."""
         async with self._lock:
             current = self._current = await self._open(self._form)

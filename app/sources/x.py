@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -83,7 +83,7 @@ class X:
         """Have X's rules ask for these events, in one request a hundred rules, none if nothing changed."""
         return await self._keeper.select(events)
 
-    async def listen(self, resume: Resume) -> AsyncIterator[Opened | list[bytes]]:
+    async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
         """The stream, with what the plan can deliver of the time since it was last heard."""
         if self._keeper.count == 0:
             raise Broken(Trouble.HTTP, "X has no rule to listen for: no active event has any that X takes")

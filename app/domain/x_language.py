@@ -11,8 +11,8 @@ X's operators (its pages "Build a rule" and "Operators") and what is made of the
 
 What X cannot deliver: a word of a script without blanks inside a longer run of letters, where X does not cut it out;
 `#flood` that X has not recognized as a hashtag; words of a link that only its display form has, or that are not ASCII;
-places that only overlap a box (X wants them wholly inside) or lie across the tiles of a large one; words that it calls
-stop words, and signs other than emoji.
+the name of a quoted author; places that only overlap a box (X wants them wholly inside) or lie across the tiles of a
+large one; words that it calls stop words, and signs other than emoji.
 """
 
 from __future__ import annotations

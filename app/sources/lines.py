@@ -35,6 +35,8 @@ class Splitter:
 
         Raises Broken on a line without end, once all lines before it are handed over.
         """
+        self._slow = 0 if b"\n" in piece or self._slow >= READ_BYTES else self._slow + len(piece)
+        self.alive = self._slow == 0
         ended = piece.split(b"\n")
         if self._size + len(ended[0]) > self._most:
             raise Broken(Trouble.ENDED, f"a line of more than {self._most} bytes, which is no message")
@@ -58,13 +60,9 @@ async def lines_of(answer: aiohttp.ClientResponse, name: str) -> AsyncGenerator[
     """Lines as they come; an empty list is a sign of life. Ends by raising Broken. `name`: of the server."""
     splitter = Splitter()
     try:
-        slow = 0
         async for piece in answer.content.iter_any():
             lines = splitter.feed(piece)
-            slow = 0 if b"\n" in piece else slow + len(piece)
-            # A line that comes byte by byte is no sign of life: its end may never come.
-            if not slow or slow >= READ_BYTES:
-                slow = 0
+            if splitter.alive:
                 yield lines
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise ended(name, error) from error
@@ -77,6 +75,8 @@ def ended(name: str, error: BaseException | None = None) -> Broken:
         return Broken(Trouble.ENDED, f"{name} closed the connection")
     if isinstance(error, TimeoutError):
         return Broken(Trouble.ENDED, f"{name} was silent for {SILENT_SECONDS:.0f} s")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Broken(Trouble.ENDED, f"{name} broke off in the middle of a message")
     return Broken(Trouble.ENDED, f"the connection to {name} broke: {told(error)}")
 
 

@@ -19,4 +19,4 @@ def open_sources(settings: Settings, matcher: Callable[[], Matcher]) -> list[Sou
         "x-v1": lambda: XV1(settings),
         "bluesky": lambda: Bluesky(settings, matcher),
     }
-    return [made[name]() for name in settings.source_names if name in made]
+    return [made[name]() for name in settings.source_names]

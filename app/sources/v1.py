@@ -178,7 +178,9 @@ class XV1:
                 if piece == b"":
                     await self._outlived(ended(_SERVER))
                 elif piece is not None:
-                    yield self._without_eviction(splitter.feed(piece))
+                    lines = self._without_eviction(splitter.feed(piece))
+                    if splitter.alive:
+                        yield lines
         with suppress(aiohttp.ClientError, OSError, TimeoutError):
             while rest := answer.content.read_nowait() or (splitter.begun and await _rest_of_line(answer)):
                 yield self._without_eviction(splitter.feed(rest))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.events import Event
 from app.domain.keywords import parse_keyword
+from app.domain.matcher import Matcher
+from app.domain.posts import read
 from app.domain.rules import Rule, clauses_in, difference, plan_rules
 from app.domain.x_language import clauses_of
+from app.simulator.rules import InvalidRule, parse
+from app.simulator.seen import seen_v2
+from tests.builders import line, v2_post, v2_user
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -121,3 +129,77 @@ def test_an_edit_changes_few_rules_and_none_of_another_event(
         assert all(rule.tag == "e" for rule in change.add + change.remove)
         assert len(after) <= 2 * len(plan_rules(wanted(), most=1000, length=512).rules) + 1
         rules = after
+
+
+# ---- against the simulator, which reads X's language by its own code
+
+
+@CALM
+@given(several)
+def test_every_rule_is_one_that_x_understands(events: list[Event]) -> None:
+    for rule in plan_rules(events, most=1000, length=1024).rules:
+        try:
+            parse(rule.value)
+        except InvalidRule as why:
+            assert "no punctuation" in str(why)  # which of the rarer symbols are emoji, X does not say
+
+
+WORDS = ["flood", "Flash", "flash", "storm", "dam", "a_b", "at&t", "c++", "são", "straße", "don't", "2012", "🔥", "❤"]
+said = st.lists(
+    st.one_of(
+        st.sampled_from(WORDS),
+        st.sampled_from(["flood", "storm", "straße", "a_b"]).map("#{}".format),
+        st.sampled_from(["flood", "redcross"]).map("@{}".format),
+        st.sampled_from(["$tsla", "flash-flood", "(flood)", '"storm"', "flood,storm", "rain", "❤\ufe0f"]),
+    ),
+    max_size=6,
+).map(" ".join)
+links = st.sampled_from([None, "https://flood.example/dam", "https://news.example/flash-flood?c=2012"])
+sought = st.lists(
+    st.sampled_from(
+        [*WORDS, "#flood", "#straße", "@flood", "@redcross", "$tsla", '"flash flood"', "flood storm", "tsla"]
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda text: parse_keyword(text).terms,
+)
+authors = st.sampled_from(["flood", "redcross", "someone"])
+
+
+def posted(text: str, link: str | None, author: str, kind: str | None) -> dict[str, Any]:
+    """A v2 payload with the entities that X recognizes; of a retweet or quote the words are the inner post's."""
+    entities: dict[str, Any] = {
+        "hashtags": [{"tag": tag} for tag in re.findall(r"(?<!\w)#(\w+)", text)],
+        "mentions": [{"username": name} for name in re.findall(r"(?<!\w)@(\w+)", text)],
+        "cashtags": [{"tag": tag} for tag in re.findall(r"(?<!\w)\$([a-z]+)", text)],
+        "urls": [{"url": "https://t.co/1", "expanded_url": link, "display_url": link[8:]}] if link else [],
+    }
+    users = [v2_user(username=author, id="11"), v2_user(username="nobody", id="12")]
+    inner = v2_post(text, id="1", author_id="11", entities=entities)
+    if kind is None:
+        return {"data": inner, "includes": {"users": users}}
+    start = f"RT @{author}: …" if kind == "retweeted" else "look"
+    named = [{"username": author}] if kind == "retweeted" else []
+    outer = v2_post(
+        start,
+        id="2",
+        author_id="12",
+        referenced_tweets=[{"type": kind, "id": "1"}],
+        entities={"mentions": named},
+    )
+    return {"data": outer, "includes": {"users": users, "tweets": [inner]}}
+
+
+@CALM
+@given(sought, said, links, authors, st.sampled_from([None, "retweeted", "quoted"]))
+def test_x_hands_over_at_least_what_our_matcher_takes(
+    keywords: list[str], text: str, link: str | None, author: str, kind: str | None
+) -> None:
+    event = Event(code="e", name="e", status="active", keywords=tuple(keywords), accounts=("redcross",))
+    # Who wrote a quoted post is nothing that X has an operator for.
+    payload = posted(text, link, "someone" if kind == "quoted" else author, kind)
+    posts = read(line(payload))
+    assert isinstance(posts, list)
+    if Matcher([event]).match(posts[0]):
+        seen = seen_v2(payload)
+        assert any(parse(rule.value)(seen) for rule in plan_rules([event], most=99, length=1024).rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Literal
 
 import pytest
@@ -82,7 +82,7 @@ def event(code: str, *keywords: str, version: int = 1, **fields: Any) -> Event:
     return Event(code=code, name=code, status="active", keywords=keywords, version=version, **fields)
 
 
-async def lines(listening: AsyncIterator[Opened | list[bytes]], count: int) -> list[bytes]:
+async def lines(listening: AsyncGenerator[Opened | list[bytes], None], count: int) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < count:
         item = await anext(listening)
@@ -91,7 +91,7 @@ async def lines(listening: AsyncIterator[Opened | list[bytes]], count: int) -> l
     return found
 
 
-async def until_opened(listening: AsyncIterator[Opened | list[bytes]]) -> tuple[list[bytes], Opened]:
+async def until_opened(listening: AsyncGenerator[Opened | list[bytes], None]) -> tuple[list[bytes], Opened]:
     found: list[bytes] = []
     while not isinstance(item := await anext(listening), Opened):
         found += item
@@ -120,7 +120,7 @@ async def test_keep_alives_are_signs_of_life(wire: Wire, source: XV1) -> None:
     await anext(listening)
     wire.queues[0].put_nowait(b"\r\n")
     assert await anext(listening) == []
-    await listening.aclose()  # type: ignore[attr-defined]
+    await listening.aclose()
 
 
 @pytest.mark.parametrize("second", ["beside", "evicts", "refused"])
@@ -159,7 +159,7 @@ async def test_the_same_events_take_no_other_connection(wire: Wire, source: XV1)
     await anext(listening)
     assert await source.select([event("e", "#a", version=2)]) == Selection({"e": 2})
     assert len(wire.forms) == 1
-    await listening.aclose()  # type: ignore[attr-defined]
+    await listening.aclose()
 
 
 async def test_a_change_that_fails_leaves_the_connection_as_it_is(wire: Wire, source: XV1) -> None:
@@ -174,7 +174,7 @@ async def test_a_change_that_fails_leaves_the_connection_as_it_is(wire: Wire, so
     wire.status = 200
     await source.select([event("e", "#b", version=2)])
     assert [form["track"] for form in wire.forms] == ["#a", "#b"]
-    await listening.aclose()  # type: ignore[attr-defined]
+    await listening.aclose()
 
 
 @pytest.mark.parametrize(

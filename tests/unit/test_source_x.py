@@ -224,7 +224,7 @@ async def test_keep_alives_are_signs_of_life(fake: FakeX, x: X) -> None:
     listening = x.listen(Resume())
     assert await anext(listening) == Opened()
     assert await anext(listening) == []
-    await listening.aclose()  # type: ignore[attr-defined]
+    await listening.aclose()
 
 
 def test_a_piece_may_hold_many_lines_and_parts_of_two() -> None:
@@ -324,7 +324,7 @@ async def test_backfill_is_asked_for_where_the_plan_has_it(
     assert isinstance(opened, Opened)
     assert fake.calls[0][2]["backfill_minutes"] == minutes
     assert opened.since_ms == now_ms + since
-    await listening.aclose()  # type: ignore[attr-defined]
+    await listening.aclose()
     await x.close()
 
 

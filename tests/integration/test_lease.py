@@ -1,0 +1,156 @@
+"""Of all trackers one listens: through kill -9, SIGTERM, a freeze, and an outage of Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from tempfile import mkdtemp
+
+import pytest
+
+from app.local.stack import Stack
+from tests.support import tracking
+from tests.support.chain import Chain, chain
+from tests.support.simulator import Simulator
+from tests.support.together import Running, Together
+from tests.support.waiting import until
+from tests.support.workers import Worker, worker
+
+scenarios = Together(at_once=4)
+RATE = 50
+
+
+class Ground:
+    """Manager and worker, a simulator with posts at a steady rate, and trackers."""
+
+    def __init__(self, chain: Chain, simulator: Simulator, trackers: list[Worker]) -> None:
+        self.settings = chain.settings
+        self.chain = chain
+        self.simulator = simulator
+        self.trackers = trackers
+        self._pushed = 0
+
+    def push(self, count: int) -> None:
+        """Have more posts arise, RATE a second."""
+        self.simulator.push(tracking.stream(count, self._pushed), rate=RATE)
+        self._pushed += count
+
+    def wait_risen(self) -> None:
+        """Return once all that was pushed has arisen."""
+        tracking.wait_risen(self.simulator, self._pushed)
+
+    def holder(self) -> Worker:
+        """The tracker that has the lease."""
+        (found,) = [
+            one for one in self.trackers if one.alive() and '"lease":true' in one.get("/sources")[1].replace(" ", "")
+        ]
+        return found
+
+    def other(self, than: Worker) -> Worker:
+        (found,) = [one for one in self.trackers if one is not than]
+        return found
+
+    def wait_connected_anew(self, before: set[str]) -> None:
+        self.simulator.wait(
+            lambda state: {one["id"] for one in state["connections"]} - before, "another connection", 60
+        )
+
+    def connections(self) -> set[str]:
+        return {one["id"] for one in self.simulator.connections("x")}
+
+
+@contextmanager
+def ground(stack: Stack, trackers: int = 2) -> Iterator[Ground]:
+    with ExitStack() as opened:
+        simulator = opened.enter_context(Simulator("--keep-alive", "2", token=tracking.TOKEN))
+        own = tracking.x(simulator, spool_dir=mkdtemp(prefix="spool-"))
+        rest = opened.enter_context(chain(stack, "manager", "worker", **own))
+        started = [opened.enter_context(worker(rest.settings, "tracker")) for _ in range(trackers)]
+        for one in started:
+            one.wait_ready()
+        made = Ground(rest, simulator, started)
+        tracking.flood(rest.settings, simulator)
+        yield made
+
+
+def missed_ids(on: Ground) -> set[str]:
+    """Ids that X never sent, as nobody was connected."""
+    tag = f"starling:{on.settings.topic_prefix}:flood"
+    return on.simulator.missed().get(tag, set())
+
+
+@scenarios.add
+def a_tracker_that_is_killed_is_followed_by_the_other_and_leaves_one_gap(stack: Stack) -> None:
+    with ground(stack) as on:
+        on.push(RATE * 40)
+        tracking.wait_risen(on.simulator, RATE * 8)
+        holder, before = on.holder(), on.connections()
+        killed = time.time()
+        holder.kill()
+        on.wait_connected_anew(before)
+        connected = time.time()
+        on.wait_risen()
+        due = tracking.due(on.simulator, on.settings, "flood")
+        stored = until(
+            lambda: (found := tracking.stored(on.settings, "flood")) and len(due - found) < 3 * RATE and found, "stored"
+        )
+        heard = until(lambda: len((one := tracking.heard(on.settings, "flood")).gaps) == 1 and one, "exactly one gap")
+        (gap,) = heard.gaps
+        assert abs(gap.since / 1000 - killed) < 2
+        assert abs(gap.until / 1000 - connected) < 2
+        assert "died" in gap.why
+        inside = {
+            one["id"] for one in on.simulator.log(what="post") if gap.since / 1000 <= one["at"] < gap.until / 1000
+        }
+        until(lambda: due - tracking.stored(on.settings, "flood") <= inside, "all but what fell into the gap is stored")
+        assert stored
+
+
+@scenarios.add
+def a_tracker_that_stops_is_followed_at_once(stack: Stack) -> None:
+    with ground(stack) as on:
+        on.push(RATE * 20)
+        tracking.wait_risen(on.simulator, RATE * 5)
+        holder, before = on.holder(), on.connections()
+        assert holder.term() == 0
+        on.wait_connected_anew(before)
+        on.wait_risen()
+        due = tracking.due(on.simulator, on.settings, "flood")
+        until(lambda: tracking.stored(on.settings, "flood") >= due, "all that was sent is stored")
+        (gap,) = tracking.heard(on.settings, "flood").gaps
+        assert "stopped" in gap.why
+        assert holder.complaints() == []
+
+
+@scenarios.add
+def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None:
+    with ground(stack) as on:
+        on.push(RATE * 75)
+        tracking.wait_risen(on.simulator, RATE * 5)
+        holder, before = on.holder(), on.connections()
+        holder.freeze()
+        on.wait_connected_anew(before)
+        taken_over = on.connections()
+        tracking.wait_risen(on.simulator, RATE * 65)
+        holder.thaw()
+        until(lambda: "has lost the lease" in holder.log, "it knows")
+        on.wait_risen()
+        assert on.connections() == taken_over, "it has not connected again"
+        due = tracking.due(on.simulator, on.settings, "flood") - missed_ids(on)
+        heard = until(lambda: (one := tracking.heard(on.settings, "flood")).gaps and one, "a gap")
+        inside = {
+            one["id"]
+            for gap in heard.gaps
+            for one in on.simulator.log(what="post")
+            if gap.since / 1000 - 1 <= one["at"] < gap.until / 1000 + 1
+        }
+        until(lambda: due - inside <= tracking.stored(on.settings, "flood"), "all but the gap is stored, once each")
+
+
+together = scenarios.fixture()
+
+
+@pytest.mark.parametrize("scenario", scenarios.names)
+def test_(together: Running, scenario: str) -> None:
+    together[scenario].result()

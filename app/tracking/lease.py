@@ -16,7 +16,6 @@ from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from mode import Service
 
@@ -24,6 +23,7 @@ from app.clients.kafka import connection
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import TRACKER_LEASE, full_name
+from app.tracking.staying import Staying
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,9 @@ class Lease(Service, ConsumerRebalanceListener):
             self._consumer = None
         self._lose("it stops")
 
+    def _claim(self) -> int:
+        return 2 if self.sure else 1 if self.held else 0
+
     @Service.task
     async def _take_part(self) -> None:
         """Stay in the group; begin anew where Kafka was not there."""
@@ -106,7 +109,7 @@ class Lease(Service, ConsumerRebalanceListener):
             heartbeat_interval_ms=2000,
             rebalance_timeout_ms=int(SESSION_SECONDS * 1000),
             # A tracker that comes must not take the lease from the one that listens.
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            partition_assignment_strategy=(Staying(self._claim),),
         )
         self._consumer = consumer
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.domain.coverage import InForce, Interval, SourceStatus, Withheld
+from app.domain.coverage import PENDING_MS, InForce, Interval, SourceStatus, Withheld
 from app.domain.watchdog import State, Volumes
 from app.metrics import SOURCE_STATE
 from app.sources.source import Opened, Selection
@@ -78,12 +78,17 @@ class Ledger:
                 interval.events.append(InForce(code, version, now))
 
     def sign(self, now: int) -> None:
-        """A sign of life came."""
-        self._sign = now
+        """A sign of life came.
+
+        After too long without one it proves nothing: the process was frozen, and reads what the system has kept of a
+        connection that may have ended long ago.
+        """
+        if now - self._sign < PENDING_MS:
+            self._sign = now
 
     def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:
         """Lines came, with so many posts."""
-        self._sign = now
+        self.sign(now)
         interval = self.interval
         if interval is None:
             return

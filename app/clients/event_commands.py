@@ -13,15 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from app.clients.kafka import connection, producer, unreachable
+from app.clients.kafka import producer, unreachable
+from app.clients.reading import has_reached, no_topic, reader
 from app.domain.decisions import Action, Answer, Command
 from app.domain.events import Event
 from app.errors import Unavailable
 from app.settings import Settings
-from app.topics import EVENT_COMMANDS, EVENT_RESULTS, EVENTS, Topic, full_name
+from app.topics import EVENT_COMMANDS, EVENT_RESULTS, EVENTS, full_name
 
 ALL_EVENTS = "*"  # code of a command that is for every event of a partition
 # Rows of a large event go partition by partition, each a round trip to Cassandra.
@@ -98,12 +99,12 @@ class Commander:
 @asynccontextmanager
 async def commander(settings: Settings) -> AsyncIterator[Commander]:
     """A commander that hears everything answered from now on. Raises Unavailable."""
-    async with _reader(settings, EVENT_RESULTS, from_start=False) as (results, _), producer(settings) as sender:
+    async with reader(settings, EVENT_RESULTS, from_start=False) as (results, _), producer(settings) as sender:
         commands = full_name(EVENT_COMMANDS, settings)
         try:
             await sender.partitions_for(commands)
         except KafkaError:
-            raise _no_topic(commands) from None
+            raise no_topic(commands) from None
         yield Commander(settings, sender, results)
 
 
@@ -131,10 +132,10 @@ async def refresh(settings: Settings, who: str, why: str = "") -> list[Answer]:
 async def read_events(settings: Settings) -> dict[str, Event]:
     """All events by code as they stand now, deleted ones too. Raises Unavailable."""
     found: dict[str, Event] = {}
-    async with _reader(settings, EVENTS, from_start=True) as (consumer, ends):
+    async with reader(settings, EVENTS, from_start=True) as (consumer, ends):
         try:
             async with asyncio.timeout(settings.command_timeout):
-                while not await _reached(consumer, ends):
+                while not await has_reached(consumer, ends):
                     for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                         _apply(records, found)
         except TimeoutError as error:
@@ -162,42 +163,3 @@ def _apply(records: Iterable[Any], events: dict[str, Event]) -> None:
             events[code] = _decode_event(record.value)
         except msgspec.DecodeError:
             continue  # written by something else; the views pass over it too
-
-
-async def _reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    for partition, end in ends.items():
-        if await consumer.position(partition) < end:
-            return False
-    return True
-
-
-@asynccontextmanager
-async def _reader(
-    settings: Settings, topic: Topic, *, from_start: bool
-) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
-    """A consumer without a group at the start or end of all partitions, and their end offsets. Raises Unavailable."""
-    name = full_name(topic, settings)
-    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    try:
-        try:
-            await consumer.start()
-            # aiokafka has no public way to ask for metadata without a subscription.
-            await consumer._client.force_metadata_update()
-            numbers = consumer.partitions_for_topic(name) or ()
-            partitions = [TopicPartition(name, number) for number in numbers]
-            if not partitions:
-                raise _no_topic(name)
-            consumer.assign(partitions)
-            starts = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise unreachable(settings, error) from None
-        for partition, offset in (starts if from_start else ends).items():
-            consumer.seek(partition, offset)
-        yield consumer, ends
-    finally:
-        await consumer.stop()
-
-
-def _no_topic(name: str) -> Unavailable:
-    return Unavailable(f"Kafka has no topic {name}; `starling migrate` makes it")

@@ -35,8 +35,9 @@ CLASSIFIED = Topic("classified_tweets", "many", retention_hours=24 * 7)
 DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
 COVERAGE = Topic("coverage", "few", compacted=True)
 ACTIVITY = Topic("activity", "few", compacted=True)
+REMATCHES = Topic("rematches", "few", compacted=True)
 
-TOPICS = (EVENT_COMMANDS, EVENT_RESULTS, EVENTS, RAW, CLASSIFIED, DEAD_LETTERS, COVERAGE, ACTIVITY)
+TOPICS = (EVENT_COMMANDS, EVENT_RESULTS, EVENTS, RAW, CLASSIFIED, DEAD_LETTERS, COVERAGE, ACTIVITY, REMATCHES)
 
 
 def full_name(topic: Topic, settings: Settings) -> str:

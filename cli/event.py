@@ -172,7 +172,7 @@ def rematch(*, code: str, since: str, follow: bool, version: int | None, why: st
         command = new_command("rematch", code, options.who(), why, expected_version=version, rematch_since=at)
     answer = _carry_out(command, as_json=as_json and not follow)
     if follow:
-        rematches.watch(code, answer.version or 0, as_json=as_json)
+        rematches.watch(settings(), code, answer.version or 0, as_json=as_json)
     else:
         _say(f"asked for (version {answer.version}){rematches.promise(code, at)}", as_json=as_json)
 
@@ -251,7 +251,7 @@ def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
 def show(*, code: str, as_json: bool) -> None:
     """Show the event CODE."""
     found = _find(code)
-    progress = rematches.progress_of(found)
+    progress = rematches.progress_of(settings(), found)
     if as_json:
         print_json(msgspec.to_builtins(found) | {"rematch": progress})
     else:

@@ -12,7 +12,7 @@ from app.clients.rematches import follow, read_progress
 from app.domain.events import Event
 from app.domain.rematch import Progress
 from app.errors import UserError
-from app.settings import settings
+from app.settings import Settings
 from cli.terminal import moment, print_json, safe, waiting
 
 
@@ -23,9 +23,9 @@ def promise(code: str, since: datetime | None) -> str:
     return f"; it hears what was said since {moment(since)} too (`starling event show {code}`)"
 
 
-def progress_of(event: Event) -> Progress | None:
+def progress_of(settings: Settings, event: Event) -> Progress | None:
     """How far the rematch of an event is, if one was asked for and has begun. Raises Unavailable."""
-    found = asyncio.run(read_progress(settings(), event.code)) if event.rematches else None
+    found = asyncio.run(read_progress(settings, event.code)) if event.rematches else None
     return found if found is not None and found.born == event.born else None
 
 
@@ -50,11 +50,11 @@ def described(progress: Progress) -> Iterator[str]:
         )
 
 
-def watch(code: str, version: int, *, as_json: bool) -> None:
+def watch(settings: Settings, code: str, version: int, *, as_json: bool) -> None:
     """Show a rematch until it is over; Ctrl-C leaves it running. Raises UserError where it ended before its time."""
     with waiting(f"hearing the past of {code}"):
         try:
-            last = asyncio.run(_follow(code, version, as_json=as_json))
+            last = asyncio.run(_follow(settings, code, version, as_json=as_json))
         except KeyboardInterrupt:
             click.echo(f"starling: not waiting any longer; it goes on (`starling event show {code}`)", err=True)
             raise
@@ -66,9 +66,9 @@ def watch(code: str, version: int, *, as_json: bool) -> None:
         raise UserError(f"the rematch of {code} ended before its time: {last.why}")
 
 
-async def _follow(code: str, version: int, *, as_json: bool) -> Progress:
+async def _follow(settings: Settings, code: str, version: int, *, as_json: bool) -> Progress:
     last: Progress | None = None
-    async for progress in follow(settings(), code, version):
+    async for progress in follow(settings, code, version):
         if not as_json and not progress.over and (last is None or _tenth(last) != _tenth(progress)):
             click.echo(safe(_headline(progress)), err=True)
         last = progress

@@ -41,7 +41,7 @@ def described(progress: Progress) -> Iterator[str]:
     """How far a rematch is, and why it hears less than its people may expect."""
     yield _headline(progress)
     if progress.kept_since is not None:
-        yield f"raw posts are kept since {moment(progress.kept_since)}: it hears nothing before"
+        yield f"raw posts are kept since {moment(progress.kept_since)}: what was said before is gone"
     if progress.only_x:
         yield (
             "the raw posts are from X alone, which sent what the rules of that time asked for: posts that only new "

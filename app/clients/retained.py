@@ -29,7 +29,7 @@ class Kept(Struct, frozen=True):
 
 async def kept_since(settings: Settings, since: datetime) -> Kept:
     """Find what is kept since a moment, up to now. Raises Unavailable, KafkaError."""
-    async with reader(settings, RAW, from_start=True) as (consumer, ends):
+    async with reader(settings, RAW, from_start=False) as (consumer, ends):
         first = await consumer.beginning_offsets(list(ends))
         at = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000)))
         stretches: dict[int, Stretch] = {}

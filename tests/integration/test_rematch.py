@@ -338,6 +338,51 @@ def where_retention_has_removed_something_it_is_said_from_when_on_it_hears(stack
         assert "raw posts are kept since" in shown.out, shown
 
 
+@scenarios.add
+def a_process_of_all_roles_ends_calmly_in_the_middle_and_its_killed_normalizer_counts_nothing_twice(
+    stack: Stack,
+) -> None:
+    with chain(stack, "all", rematch_rate=2 * SLOW) as running:
+        settings, every = running.settings, running.workers["all"]
+        running.send(*posts("water", 800))
+        running.settle()
+        events.accepted(settings, events.create("flood", keywords=("water",)))
+        version = ask(running, "flood")
+        moved(settings, "flood")
+        assert every.term() == 0
+        assert every.complaints() == []
+        stopped = moved(settings, "flood")
+        for _ in range(2):
+            every.restart()
+            every.wait_ready()
+            moved(settings, "flood", stopped.records_done + 100)
+            every.kill()
+        every.restart()
+        every.wait_ready()
+        assert heard(running, "flood", version).posts == 800
+        assert origins(running, "flood") == {"rematch": 800}
+        assert running.counted() == {"flood": 800}
+
+
+@scenarios.add
+def an_event_that_was_purged_and_made_again_hears_the_past_anew(stack: Stack) -> None:
+    with chain(stack, "manager", "worker") as running:
+        settings = running.settings
+        running.send(*posts("water", 100), *posts("fire", 50, first=1000))
+        running.settle()
+        for keyword, count in (("water", 100), ("fire", 50)):
+            definition = Definition(name="Again", keywords=(keyword,))
+            made = events.command("create", "again", definition=definition, rematch_since=past())
+            (answer,) = events.accepted(settings, made)
+            last = heard(running, "again", answer.version or 0)
+            assert (last.state, last.matched) == ("done", count)
+            assert origins(running, "again") == {"rematch": count}
+            assert counts(running, "again").posts == count
+            events.accepted(settings, events.command("stop", "again"), events.command("purge", "again"))
+            assert origins(running, "again") == {}
+        running.check_calm()
+
+
 async def _cut(settings: Settings, before: int) -> None:
     """Remove the first records of each raw partition, as retention does."""
     name = full_name(RAW, settings)

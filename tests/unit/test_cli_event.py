@@ -342,19 +342,15 @@ def about(asked: timedelta | None, wanted: timedelta) -> bool:
     return asked is not None and abs(asked - wanted) < timedelta(minutes=1)
 
 
-def ago(**parts: float) -> str:
-    return (datetime.now(UTC) - timedelta(**parts)).isoformat()
-
-
 @pytest.mark.parametrize(
     ("typed", "hears"),
     [
         ((), timedelta(hours=1)),
         (("--rematch", "2h"), timedelta(hours=2)),
         (("--rematch", "none"), None),
-        (("--rematch", ago(minutes=30)), timedelta(minutes=30)),
-        (("--start", ago(minutes=10)), timedelta(minutes=10)),  # it began then: what was said before is not its own
-        (("--start", ago(days=3)), timedelta(hours=1)),
+        (("--rematch", "now-30m"), timedelta(minutes=30)),
+        (("--start", "now-10m"), timedelta(minutes=10)),  # it began then: what was said before is not its own
+        (("--start", "now-3d"), timedelta(hours=1)),
         (("--draft",), None),
         (("--start", "now+2h"), None),
     ],

@@ -35,7 +35,9 @@ def add_classification(app: App, settings: Settings, events: KnownEvents, publis
         """Read raw posts, send each to the events that it belongs to."""
         async for batch in batches(stream, app, settings, most=RAW_FACTOR * settings.batch_records):
             await events.view.wait_complete()
-            found = classify(_records(batch), events.matcher(), settings.partitions)
+            records = list(_records(batch))
+            lately = await events.matchers({record.lately for record in records})
+            found = classify(records, events.matcher(), settings.partitions, lately)
             await send_all(app, [*_outgoing(found.bundles, classified), *bury(found.dead, settings)])
             with suppress(Lost):
                 await batch.confirm()

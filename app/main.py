@@ -5,6 +5,7 @@ from __future__ import annotations
 import faust
 from mode import Service
 
+from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.normalization import add_normalization
@@ -12,6 +13,7 @@ from agents.publishing import Publisher
 from agents.purging import add_purging
 from agents.rematching import add_rematching
 from agents.retelling import add_retelling
+from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
@@ -49,6 +51,9 @@ def build(role: Role, settings: Settings) -> faust.App:
     if writer is not None:
         services.append(writer)
         add_normalization(app, settings, events, publisher, writer)
+        add_bookkeeping(app, settings, writer)
+    if role.tracks and settings.source_names:
+        services += add_tracking(app, settings, events)
     add_health(app, settings, events, writer)
     if role.rivals:
         services.append(SecondLook(app, role, settings))

@@ -34,6 +34,11 @@ class Role(StrEnum):
         return self in (Role.ALL, Role.WORKER, Role.NORMALIZER)
 
     @property
+    def tracks(self) -> bool:
+        """Whether it listens to live sources; of all that may, the one with the lease does."""
+        return self in (Role.ALL, Role.TRACKER)
+
+    @property
     def rivals(self) -> tuple[Role, ...]:
         """Roles that would do the same work a second time on the same topics."""
         return tuple(

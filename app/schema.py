@@ -12,14 +12,30 @@ from collections.abc import Iterator
 from app.domain.columns import COLUMNS
 from app.settings import Settings
 
-TWEET, TWEET_RAW, EVENT_BUCKET = "tweet", "tweet_raw", "event_bucket"
+TWEET, TWEET_RAW, EVENT_BUCKET, COVERAGE = "tweet", "tweet_raw", "event_bucket", "coverage"
 RAW_COLUMNS = {"event_name": "text", "bucket": "text", "t_id": "text", "json": "text"}
 BUCKET_COLUMNS = {"event_name": "text", "bucket": "text", "since": "timestamp", "seconds": "int"}
+# An `Interval` of app.domain.coverage; `events` is JSON: which version of each event was in force when.
+COVERAGE_COLUMNS = {
+    "source": "text",
+    "opened": "timestamp",
+    "connection": "text",
+    "since": "timestamp",
+    "until": "timestamp",
+    "ended": "text",
+    "origin": "text",
+    "posts": "bigint",
+    "duplicates": "bigint",
+    "lines": "bigint",
+    "withheld": "bigint",
+    "events": "text",
+}
 
 _TABLES = {
     TWEET: (COLUMNS, "(event_name, bucket), t_id"),
     TWEET_RAW: (RAW_COLUMNS, "(event_name, bucket), t_id"),
     EVENT_BUCKET: (BUCKET_COLUMNS, "event_name, bucket"),
+    COVERAGE: (COVERAGE_COLUMNS, "source, opened, connection"),
 }
 
 

@@ -16,7 +16,7 @@ from pydantic import Field, FilePath, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 STACK_FILE = "stack.json"
-SOURCES = ("x", "x-v1", "bluesky", "mastodon")
+SOURCES = ("x", "x-v1", "bluesky")
 
 
 def state_dir() -> Path:
@@ -79,8 +79,11 @@ class Settings(BaseSettings):
     record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
     record_linger: float = Field(0.1, ge=0, description="seconds a post waits for its record to fill at most")
 
+    spool_dir: Path | None = Field(None, description="where posts are kept while Kafka is away; else in the state dir")
+    spool_megabytes: int = Field(10_000, ge=16, description="kept there at most; beyond that a gap is written down")
+
     # --- live sources
-    sources: str = Field("bluesky", description="live sources, comma between them: x, x-v1, bluesky, mastodon; or none")
+    sources: str = Field("bluesky", description="live sources, comma between them: x, x-v1, bluesky; or none")
     x_url: str = Field("https://api.x.com", description="of X API v2")
     x_bearer_token: SecretStr | None = Field(None, description="of the X app, for sources x and x-v1")
     x_rules: int = Field(1000, ge=1, description="rules that the X plan allows at once")
@@ -94,8 +97,6 @@ class Settings(BaseSettings):
     bluesky_wire: Literal["v1", "v2"] = Field("v2", description="its wire: v2 (subscribeEvents) or v1 (subscribe)")
     bluesky_zstd: bool = Field(False, description="have frames compressed (v2 only): less traffic, more CPU")
     bluesky_filter: bool = Field(False, description="keep only posts that match an event; rematch hears no more then")
-    mastodon_url: str = Field("https://mastodon.social", description="of a Mastodon server")
-    mastodon_token: SecretStr | None = Field(None, description="of an account there, where it asks for one")
 
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
@@ -124,6 +125,11 @@ class Settings(BaseSettings):
     def source_names(self) -> tuple[str, ...]:
         """The live sources to listen to."""
         return self._listed(self.sources)
+
+    @property
+    def spool(self) -> Path:
+        """Where posts are kept while Kafka is away."""
+        return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
 
     @field_validator("cassandra")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Literal
 
 from app.settings import Settings
 
-Partitions = Literal["many", "few"]
+Partitions = Literal["many", "few", "one"]
 
 # Event traffic is small; a few partitions let a few managers share it.
 FEW = 4
@@ -34,10 +34,22 @@ RAW = Topic("raw_tweets", "many")  # retention: a setting
 CLASSIFIED = Topic("classified_tweets", "many", retention_hours=24 * 7)
 DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
 COVERAGE = Topic("coverage", "few", compacted=True)
+TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)
 
-TOPICS = (EVENT_COMMANDS, EVENT_RESULTS, EVENTS, RAW, CLASSIFIED, DEAD_LETTERS, COVERAGE, ACTIVITY, REMATCHES)
+TOPICS = (
+    EVENT_COMMANDS,
+    EVENT_RESULTS,
+    EVENTS,
+    RAW,
+    CLASSIFIED,
+    DEAD_LETTERS,
+    COVERAGE,
+    TRACKER_LEASE,
+    ACTIVITY,
+    REMATCHES,
+)
 
 
 def full_name(topic: Topic, settings: Settings) -> str:
@@ -47,4 +59,4 @@ def full_name(topic: Topic, settings: Settings) -> str:
 
 def partition_count(topic: Topic, settings: Settings) -> int:
     """Partitions that the topic shall have."""
-    return settings.partitions if topic.partitions == "many" else FEW
+    return {"many": settings.partitions, "few": FEW, "one": 1}[topic.partitions]

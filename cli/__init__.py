@@ -20,11 +20,13 @@ from app.errors import NOT_REACHABLE, Unavailable, UserError
 
 # Command -> module; imported only when it is called, so that `starling --help` needs no Faust.
 _COMMANDS = {
+    "coverage": "cli.coverage",
     "demo": "cli.demo",
     "down": "cli.stack",
     "event": "cli.event",
     "migrate": "cli.migrate",
     "replay": "cli.replay",
+    "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
     "worker": "cli.worker",

@@ -8,20 +8,25 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 
 import click
+from msgspec import to_builtins
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.errors import UserError
+from app.domain.coverage import SourceStatus, as_of, statuses_of
+from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
 from app.settings import Settings, settings
+from cli.terminal import cell, prepare, print_table
 
 DOWN = 3  # exit status of `status`
 WORKER_TIMEOUT = 60.0
+_SOURCE_COLOURS = {"listening": "green", "quiet": "green", "blind": "red", "refused": "red", "waiting": "yellow"}
 COLOURS = {"up": "green", "down": "red", "stale": "yellow", "off": "dim"}
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -86,8 +91,9 @@ def status(as_json: bool) -> None:
     """Show what runs. Exit status 3 when something is down."""
     stack = Stack()
     parts = stack.status()
+    sources = _sources() if any(part.name == "Kafka" and part.state == "up" for part in parts) else []
     if as_json:
-        _print_json(stack)
+        _print_json(stack, sources=[to_builtins(source) for source in sources])
     else:
         table = Table("part", "state", "address", "pid", "up", box=None, pad_edge=False)
         for part in parts:
@@ -95,8 +101,35 @@ def status(as_json: bool) -> None:
             since = "" if part.seconds is None else _duration(part.seconds)
             table.add_row(part.name, f"[{COLOURS[part.state]}]{part.state}[/]", part.address or "", who, since)
         Console(highlight=False).print(table)
+        if sources:
+            print_table(
+                ("source", "state", "since", "in words"),
+                (
+                    (
+                        cell(source.source),
+                        cell(source.state, _SOURCE_COLOURS.get(source.state, "")),
+                        cell(_duration(time.time() - source.since / 1000)),
+                        cell(source.words),
+                    )
+                    for source in sources
+                ),
+            )
     if any(part.state in ("down", "stale") for part in parts):
         sys.exit(DOWN)
+
+
+def _sources() -> list[SourceStatus]:
+    """How the live sources are; none where no tracker has told yet."""
+    from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
+    from app.domain.coverage import entry  # noqa: PLC0415
+    from app.topics import COVERAGE  # noqa: PLC0415
+
+    prepare()
+    with suppress(Unavailable):
+        entries = asyncio.run(read_compacted(settings(), COVERAGE, entry))
+        now = int(time.time() * 1000)
+        return sorted((as_of(one, now) for one in statuses_of(entries.values())), key=lambda status: status.source)
+    return []
 
 
 def _docker_wanted() -> bool:

@@ -225,6 +225,81 @@ def v2_list(*posts: Json, includes: Json | None = None) -> Json:
     return {"data": list(posts), "includes": includes or {"users": [v2_user()]}, "meta": {"result_count": len(posts)}}
 
 
+# ---- Bluesky
+
+BLUESKY_DID = "did:plc:millwatch"
+_POSTS = "app.bsky.feed.post"
+_TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
+
+
+def tid(ms: int = POSTED_MS) -> str:
+    """A record key that carries the moment `ms`."""
+    number = ms * 1000 << 10
+    return "".join(_TID_ALPHABET[number >> 5 * place & 31] for place in reversed(range(13)))
+
+
+def bluesky_address(did: str = BLUESKY_DID, key: str | None = None) -> str:
+    """The address of a post, which is its id."""
+    return f"at://{did}/{_POSTS}/{key or tid()}"
+
+
+def bluesky_post(text: str = "Water in the lower street", **overrides: Any) -> Json:
+    """A record `app.bsky.feed.post`."""
+    return {"$type": _POSTS, "text": text, "createdAt": v2_time(POSTED_MS), "langs": ["en"]} | overrides
+
+
+def facet(text: str, shown: str, **feature: Any) -> Json:
+    """A facet of a text: a link (uri=…), a hashtag (tag=…) or a mention (did=…), shown as this part of it."""
+    kind = {"uri": "link", "tag": "tag", "did": "mention"}[next(iter(feature))]
+    start = len(text[: text.index(shown)].encode())
+    return {
+        "index": {"byteStart": start, "byteEnd": start + len(shown.encode())},
+        "features": [{"$type": f"app.bsky.richtext.facet#{kind}"} | feature],
+    }
+
+
+def bluesky_quote(address: str) -> Json:
+    """An embed that quotes a record."""
+    return {"$type": "app.bsky.embed.record", "record": {"uri": address, "cid": "bafyquoted"}}
+
+
+def blob(cid: str = "bafkreipicture") -> Json:
+    """A file beside a record."""
+    return {"$type": "blob", "ref": {"$link": cid}, "mimeType": "image/jpeg", "size": 1000}
+
+
+def bluesky_commit(record: Json | None, /, **overrides: Any) -> Json:
+    """What both wires of Jetstream say of a record that was created (or, with None, deleted)."""
+    commit = {
+        "rev": tid(POSTED_MS + 2),
+        "operation": "create" if record is not None else "delete",
+        "collection": _POSTS,
+        "rkey": tid(),
+    }
+    return commit | ({"record": record, "cid": "bafyreipost"} if record is not None else {}) | overrides
+
+
+def jetstream(record: Json | None, /, *, seen_ms: int = POSTED_MS + 300, seq: int = 77, **overrides: Any) -> Json:
+    """A commit as Jetstream's v2 wire tells it."""
+    commit = bluesky_commit(record) | {"seq": seq, "did": BLUESKY_DID, "time": v2_time(seen_ms)} | overrides
+    return jetstream_message("commit", **commit)
+
+
+def jetstream_message(kind: str, **payload: Any) -> Json:
+    """A message of Jetstream's v2 wire."""
+    return {"$type": "message", "payload": {"$type": f"network.bsky.jetstream.subscribeEvents#{kind}"} | payload}
+
+
+def jetstream_v1(record: Json | None, /, *, seen_ms: int = POSTED_MS + 300, **overrides: Any) -> Json:
+    """A commit as Jetstream's v1 wire tells it."""
+    return {
+        "did": BLUESKY_DID,
+        "time_us": seen_ms * 1000,
+        "kind": "commit",
+        "commit": bluesky_commit(record) | overrides,
+    }
+
+
 def line(body: object) -> bytes:
     """The bytes of a JSON value, as on the wire."""
     return orjson.dumps(body)

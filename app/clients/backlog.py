@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from app.clients.compacted import reader
 from app.clients.kafka import admin, committed_offsets
-from app.clients.reading import reader
 from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import CLASSIFIED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,8 @@ from mode import Service
 
 from app import schema
 from app.clients.connection import Connection
-from app.clients.encoding import encode_bucket, encode_raw, encode_row
+from app.clients.encoding import coverage_values, encode_bucket, encode_raw, encode_row
+from app.domain.coverage import Interval
 from app.domain.rows import Key, Row
 from app.domain.standing import Standing
 from app.errors import Unavailable
@@ -156,7 +157,7 @@ class Writer(Service):
             raise
 
     def _prepare(self, connected: Session) -> dict[str, PreparedStatement]:
-        names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET)
+        names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET, schema.COVERAGE)
         try:
             self._select = connected.prepare(schema.standing(self._settings))
             self._select.consistency_level = ConsistencyLevel.LOCAL_QUORUM  # a row may not be everywhere yet
@@ -198,7 +199,7 @@ class Writer(Service):
         first = rows[0]
         bound = self._select.bind([first.code, first.bucket, [row.post.id for row in rows]])
         try:
-            answer = await self._until_done(bound, first)
+            answer = await self._until_done(bound, lambda: self._purged(first.code, first.born))
         except Rejected:
             if len(rows) == 1:
                 return {}  # nothing can stand under such a key; writing it will say why
@@ -211,18 +212,25 @@ class Writer(Service):
             for post_id, origin, version, received_at in answer
         }
 
+    async def write_coverage(self, intervals: Iterable[Interval]) -> None:
+        """Write intervals, each over what stood of it before; return when all are acknowledged."""
+        prepared = self._inserts[schema.COVERAGE]
+        await asyncio.gather(
+            *[self._until_done(prepared.bind(coverage_values(interval)), lambda: False) for interval in intervals]
+        )
+
     async def _list(self, row: Row) -> None:
         """Put the bucket on its event's list, before the first row stands in it; a purge takes it off."""
         bound = BoundStatement(self._inserts[schema.EVENT_BUCKET])
         bound.values = encode_bucket(row)
-        await self._until_done(bound, row)
+        await self._until_done(bound, lambda: self._purged(row.code, row.born))
         self._listed[row.code, row.born, row.bucket] = None
         if len(self._listed) > 10_000:
             del self._listed[next(iter(self._listed))]
 
     async def _write(self, rows: list[Row]) -> list[tuple[Row, str]]:
         try:
-            await self._until_done(self._batch(rows), rows[0])
+            await self._until_done(self._batch(rows), lambda: self._purged(rows[0].code, rows[0].born))
         except Rejected as rejected:
             if len(rows) == 1:
                 return [(rows[0], str(rejected))]
@@ -240,14 +248,18 @@ class Writer(Service):
                 batch.add(bound)
         return batch
 
-    async def _until_done(self, statement: BatchStatement | BoundStatement, row: Row) -> Sequence[Any]:
+    async def _until_done(
+        self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool]
+    ) -> Sequence[Any]:
         async with self._slots:
             try:
                 return await self._execute(statement)
             except TRANSIENT as error:
-                return await self._again(statement, row, error)
+                return await self._again(statement, unwanted, error)
 
-    async def _again(self, statement: BatchStatement | BoundStatement, row: Row, error: Exception) -> Sequence[Any]:
+    async def _again(
+        self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool], error: Exception
+    ) -> Sequence[Any]:
         """Try until Cassandra has it; the posts wait here and their offsets stand still."""
         log.warning("Cassandra does not take writes; trying again", extra={"why": _why(error)})
         self._retrying += 1
@@ -255,7 +267,7 @@ class Writer(Service):
             async for attempt in _for_ever(TRANSIENT):
                 with attempt:
                     WRITE_RETRIES.inc()
-                    if self._purged(row.code, row.born):
+                    if unwanted():
                         break  # what is written after the purge would stay for ever
                     return await self._execute(statement)
         finally:

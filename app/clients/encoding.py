@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from struct import Struct as Packer
 from typing import Any, TypeAlias
 
+import msgspec
 from cassandra.query import UNSET_VALUE
 
 from app.domain.columns import EVENT_COLUMNS, OUR_COLUMNS, OUR_POST_COLUMNS, POST_COLUMNS
+from app.domain.coverage import Interval
 from app.domain.rows import Row
 
 Encoded: TypeAlias = list[Any]  # bytes, or UNSET_VALUE: a null would be a tombstone
@@ -79,3 +81,21 @@ def encode_raw(row: Row) -> Encoded:
 def encode_bucket(row: Row) -> Encoded:
     """Values of its bucket's row of `event_bucket`."""
     return [row.code.encode(), row.bucket.encode(), _bigint(row.bucket_since), _int(row.bucket_seconds)]
+
+
+def coverage_values(interval: Interval) -> list[Any]:
+    """Values of a row of `coverage`, for the driver to bind; it takes timestamps in milliseconds."""
+    return [
+        interval.source,
+        interval.opened,
+        interval.connection,
+        interval.since,
+        interval.until,
+        interval.ended,
+        interval.origin,
+        interval.posts,
+        interval.duplicates,
+        interval.lines,
+        sum(one.posts for one in interval.withheld),
+        msgspec.json.encode(interval.events).decode(),
+    ]

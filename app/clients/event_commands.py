@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from app.clients.kafka import producer, unreachable
-from app.clients.reading import has_reached, no_topic, reader
+from app.clients.compacted import POLL_MS, no_topic, read_compacted, reader
+from app.clients.kafka import producer
 from app.domain.decisions import Action, Answer, Command
 from app.domain.events import Event
 from app.errors import Unavailable
@@ -27,7 +27,6 @@ from app.topics import EVENT_COMMANDS, EVENT_RESULTS, EVENTS, full_name
 ALL_EVENTS = "*"  # code of a command that is for every event of a partition
 # Rows of a large event go partition by partition, each a round trip to Cassandra.
 PURGE_SECONDS = 900.0
-_POLL_MS = 200
 
 _decode_answer = msgspec.json.Decoder(Answer).decode
 _decode_event = msgspec.json.Decoder(Event).decode
@@ -79,7 +78,7 @@ class Commander:
         return self._answers.pop(command.id)
 
     async def _read(self) -> None:
-        for records in (await self._results.getmany(timeout_ms=_POLL_MS)).values():
+        for records in (await self._results.getmany(timeout_ms=POLL_MS)).values():
             for record in records:
                 try:
                     self._answers[(record.key or b"").decode("utf-8", "replace")] = _decode_answer(record.value or b"")
@@ -131,16 +130,7 @@ async def refresh(settings: Settings, who: str, why: str = "") -> list[Answer]:
 
 async def read_events(settings: Settings) -> dict[str, Event]:
     """All events by code as they stand now, deleted ones too. Raises Unavailable."""
-    found: dict[str, Event] = {}
-    async with reader(settings, EVENTS, from_start=True) as (consumer, ends):
-        try:
-            async with asyncio.timeout(settings.command_timeout):
-                while not await has_reached(consumer, ends):
-                    for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                        _apply(records, found)
-        except TimeoutError as error:
-            raise unreachable(settings, error) from None
-    return found
+    return await read_compacted(settings, EVENTS, _decode_event)
 
 
 def new_command(action: Action, code: str, who: str, why: str = "", **rest: Any) -> Command:
@@ -151,15 +141,3 @@ def new_command(action: Action, code: str, who: str, why: str = "", **rest: Any)
 async def _is_purging(settings: Settings, code: str) -> bool:
     event = (await read_events(settings)).get(code)
     return event is None or event.status == "purging"
-
-
-def _apply(records: Iterable[Any], events: dict[str, Event]) -> None:
-    for record in records:
-        code = (record.key or b"").decode("utf-8", "replace")
-        if record.value is None:
-            events.pop(code, None)
-            continue
-        try:
-            events[code] = _decode_event(record.value)
-        except msgspec.DecodeError:
-            continue  # written by something else; the views pass over it too

@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from app.clients.compacted import POLL_MS, has_reached, reader
 from app.clients.kafka import unreachable
-from app.clients.reading import has_reached, reader
 from app.domain.rematch import Progress
 from app.settings import Settings
 from app.topics import REMATCHES
-
-_POLL_MS = 200
 
 decode_progress = msgspec.json.Decoder(Progress).decode
 
@@ -44,7 +42,7 @@ async def _progresses(settings: Settings, code: str) -> AsyncIterator[Progress |
         deadline = asyncio.get_running_loop().time() + settings.command_timeout
         complete = False
         while True:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS)
+            batches = await consumer.getmany(timeout_ms=POLL_MS)
             told = [record for records in batches.values() for record in records if record.key == code.encode()]
             for record in told:
                 newest = _decoded(record.value, newest)

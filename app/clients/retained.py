@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
+from app.clients.compacted import reader
 from app.clients.kafka import connection
-from app.clients.reading import reader
 from app.domain.records import RawRecord, raw_record
 from app.domain.rematch import Stretch
 from app.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -69,17 +69,23 @@ class Classified(Struct):
     intake: dict[int, list[Intake]]
 
 
-def classify(records: Iterable[RawRecord], matcher: Matcher, partitions: int) -> Classified:
-    """Classify raw records with the events of the matcher, for a topic of so many partitions."""
-    collector = _Collector(matcher, partitions)
+def classify(
+    records: Iterable[RawRecord], matcher: Matcher, partitions: int, lately: Mapping[str, Matcher] | None = None
+) -> Classified:
+    """Classify raw records with the events of the matcher, for a topic of so many partitions.
+
+    `lately`: other matchers for records with such a header (`app.domain.lately`).
+    """
+    collector = _Collector(matcher, partitions, lately or {})
     for record in records:
         collector.take(record)
     return Classified(collector.bundles, collector.dead, collector.intake)
 
 
 class _Collector:
-    def __init__(self, matcher: Matcher, partitions: int) -> None:
-        self._match = matcher.match
+    def __init__(self, matcher: Matcher, partitions: int, lately: Mapping[str, Matcher]) -> None:
+        self._matcher = matcher
+        self._lately = lately
         self._partitions = partitions
         self._open: dict[tuple[str, int], Bundle] = {}
         self.bundles: list[Bundle] = []
@@ -89,6 +95,7 @@ class _Collector:
     def take(self, record: RawRecord) -> None:
         intake = Intake(offset=record.offset)
         self.intake.setdefault(record.partition, []).append(intake)
+        match = self._lately.get(record.lately, self._matcher).match
         lines = record.lines
         intake.lines = len(lines)
         for number, line in enumerate(lines):
@@ -105,7 +112,7 @@ class _Collector:
                 continue
             intake.posts += len(posts)
             for part, post in enumerate(posts):
-                matches = self._match(post)
+                matches = match(post)
                 if matches:
                     intake.matched += 1
                     intake.classified += len(matches)

@@ -20,7 +20,7 @@ from app.domain.keywords import JOINER, MARKS, SPACELESS, WORD, Term, is_word_at
 from app.domain.passages import FIELDS, SEPARATOR, passages, passages_of_odd
 from app.domain.places import BoxIndex, where
 from app.domain.posts import Post
-from app.domain.voices import language_of, voices
+from app.domain.voices import languages_of, voices
 
 
 class Match(Struct, frozen=True):
@@ -97,7 +97,7 @@ class Matcher:
         if not found:
             return []
         if self._languages:
-            spoken = _with_primary(language_of(post))
+            spoken = _with_primary(languages_of(post))
             found = {code: entry for code, entry in found.items() if self._understands(code, spoken)}
         return [Match(event, matched) for event, matched in found.values()]
 
@@ -171,9 +171,9 @@ def _pattern(word: str) -> _Pattern:
     return word, len(word), before, after, []
 
 
-def _with_primary(language: str | None) -> frozenset[str]:
-    """The language and, of zh-tw, zh; nothing where the post has none: a restriction then leaves it out."""
-    return frozenset((language, language.partition("-")[0])) if language else frozenset()
+def _with_primary(languages: tuple[str, ...]) -> frozenset[str]:
+    """The languages and, of zh-tw, zh; nothing where the post has none: a restriction then leaves it out."""
+    return frozenset(languages).union([language.partition("-")[0] for language in languages])
 
 
 def _note(found: _Found, event: Event, selector: str, places: str) -> None:

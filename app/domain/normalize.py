@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.fields import Value
+from app.domain.normalize_bluesky import normalize_bluesky
 from app.domain.normalize_v1 import normalize_v1
 from app.domain.normalize_v2 import normalize_v2
 from app.domain.posts import Post
@@ -16,4 +17,6 @@ def normalize(post: Post) -> list[Value]:
     Pure, and total for any post that `posts.read` yields: a field of an odd type costs its own column only.
     Timestamps are milliseconds since 1970 UTC, numbers fit 32 bits, lists are not empty.
     """
-    return normalize_v1(post) if post.wire == "v1" else normalize_v2(post)
+    if post.wire == "v1":
+        return normalize_v1(post)
+    return normalize_v2(post) if post.wire == "v2" else normalize_bluesky(post)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.fields import records
+from app.domain.facets import facets_of
+from app.domain.fields import record, records
 from app.domain.keywords import fold
 from app.domain.posts import Json, Post
 
@@ -32,6 +33,8 @@ def passages(post: Post) -> tuple[str, list[int]]:
     fields: list[int] = []
     if post.wire == "v1":
         _v1(post.body, OWN, parts, fields)
+    elif post.wire == "bluesky":
+        _bluesky(record(post.body.get("record")), parts, fields)
     else:
         _v2(post.body, OWN, post.includes, parts, fields)
     return _joined(parts), fields
@@ -131,6 +134,17 @@ def _v2(body: Json, base: int, includes: dict[str, dict[str, Json]], parts: list
         fields.append(base + _SCREEN_NAME)
     for kind, inner in others:
         _v2(inner, RETWEETED if kind == "retweeted" else QUOTED, includes, parts, fields)
+
+
+def _bluesky(post: Json, parts: list[str], fields: list[int]) -> None:
+    """A record holds neither its author's handle nor the post that it quotes."""
+    facets = facets_of(post)
+    parts.append(post["text"])
+    parts += facets.links
+    parts += ["#" + tag for tag in facets.tags]
+    named = ["@" + handle for _, handle in facets.mentions if handle]
+    parts += named
+    fields += [OWN] + [_URL] * len(facets.links) + [_HASHTAG] * len(facets.tags) + [_MENTION] * len(named)
 
 
 def _author(body: Json, includes: dict[str, dict[str, Json]]) -> str:

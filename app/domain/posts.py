@@ -1,24 +1,25 @@
 """Reads a line of a stream: one post or several, a control message, or neither.
 
 Knows the wire forms v1.1 (streaming, compat and extended; REST `full_text`; search answers and timelines) and
-X API v2 (`data` object or list with `includes`; flattened by twarc). A v2 or list line that holds several posts
-is cut into payloads of one post each, since what is stored beside a post is that post's own JSON.
+X API v2 (`data` object or list with `includes`; flattened by twarc); `posts_bluesky` knows those of Bluesky's
+Jetstream. A v2 or list line that holds several posts is cut into payloads of one post each, since what is stored
+beside a post is that post's own JSON.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
-from msgspec import Struct
 
 from app.domain.fields import record, records
 from app.domain.moments import in_range, moment
 from app.domain.partitioning import time_in_id
+from app.domain.posts_bluesky import created_bluesky_ms, is_jetstream, read_jetstream
+from app.domain.wires import MAX_ID, Control, Json, Malformed, Post, Wire
 
-Json: TypeAlias = dict[str, Any]
-Wire: TypeAlias = Literal["v1", "v2"]
+__all__ = ["CONTROL_KEYS", "Control", "Json", "Malformed", "Post", "Wire", "created_ms", "read"]
 
 # v1.1 streaming message types that are no posts (docs "Streaming message types"), and v2's operational messages.
 CONTROL_KEYS = (
@@ -39,32 +40,6 @@ CONTROL_KEYS = (
     "meta",
 )
 _V2_MARKS = ("author_id", "edit_history_tweet_ids", "public_metrics", "referenced_tweets")
-_MAX_ID = 300
-
-
-class Malformed(ValueError):
-    """The line is neither a post nor a control message; the message says why."""
-
-
-class Control(Struct, frozen=True):
-    """A message of the stream about itself: never stored as a post, always counted by its kind."""
-
-    kind: str
-    body: Json
-
-
-class Post(Struct, frozen=True):
-    """One post as its source sent it.
-
-    `body` is the v1.1 status or the v2 `data` object; `includes` (v2) are its expansions by kind and id;
-    `raw` is a payload that holds this post alone.
-    """
-
-    id: str
-    wire: Wire
-    body: Json
-    includes: dict[str, dict[str, Json]]
-    raw: bytes
 
 
 def read(line: bytes) -> list[Post] | Control:
@@ -89,11 +64,16 @@ def read(line: bytes) -> list[Post] | Control:
 
 
 def created_ms(post: Post) -> int | None:
-    """When the post was made, in milliseconds since 1970 UTC: `created_at`, else `timestamp_ms`, else the id's time."""
+    """When the post was made, in milliseconds since 1970 UTC: `created_at`, else `timestamp_ms`, else the id's time.
+
+    Of Bluesky's posts see `created_bluesky_ms`.
+    """
     body = post.body
     at = moment(body.get("created_at"))
     if at is not None:
         return at
+    if post.wire == "bluesky":
+        return created_bluesky_ms(post)
     stamp = body.get("timestamp_ms")
     if type(stamp) is str and len(stamp) < 20 and stamp.isascii() and stamp.isdigit():
         stamp = int(stamp)
@@ -121,6 +101,8 @@ def _wrapped(body: Json, line: bytes) -> list[Post] | Control:
     for kind in CONTROL_KEYS:
         if kind in body:
             return Control(kind, body)
+    if is_jetstream(body):
+        return read_jetstream(body, line)
     raise Malformed("an object that is neither a post nor a known control message")
 
 
@@ -155,7 +137,7 @@ def _id(body: Json) -> str:
     for value in (body.get("id_str"), body.get("id")):
         if type(value) is int and value > 0:
             return str(value)
-        if type(value) is str and 0 < len(value) <= _MAX_ID and value.isprintable() and " " not in value:
+        if type(value) is str and 0 < len(value) <= MAX_ID and value.isprintable() and " " not in value:
             return value
     raise Malformed("a post without an id")
 

@@ -29,6 +29,7 @@ class RawRecord(Struct, frozen=True):
     received_at: int  # milliseconds since 1970
     source: str = "unknown"
     origin: str = "live"
+    lately: str = ""  # see app.domain.lately
 
     @property
     def lines(self) -> list[bytes]:
@@ -122,6 +123,7 @@ def raw_record(
         moment if moment is not None else timestamp_ms,
         (headers.get("source") or b"unknown").decode("utf-8", "replace"),
         origin if origin in _ORIGINS else "live",
+        (headers.get("lately") or b"").decode("ascii", "replace"),
     )
 
 

@@ -4,7 +4,7 @@
     parts     pieces of a post, each knowing which keywords it holds and where
     planting  the ways to plant a keyword, and decoys that look like one
     people, spots, links   authors, places, links and pictures
-    v1, v2    the wire forms, and the columns that must come of them
+    v1, v2, bluesky   the wire forms, and the columns that must come of them
     noise     control messages and malformed lines
     stream    `Generator`: all of it mixed, one line after the other
 

@@ -87,6 +87,10 @@ class Composer:
         number = times.snowflake(at_ms, sequence())
         return Draft(number, at_ms, self._anyone(), "en", (self._clause("en"), self._clause("en")))
 
+    def anyone(self) -> Person:
+        """Somebody of whom no event wants to hear."""
+        return self._anyone()
+
     def _anyone(self, but: Person | None = None) -> Person:
         people = self._people
         someone = people[int(self._rng.random() * len(people))]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from app.domain.events import Event
-from app.generator import noise, v1, v2
+from app.generator import bluesky, noise, times, v1, v2
 from app.generator.composing import Composer
 from app.generator.drafts import Copy, Draft, belongs_to, copy_of
 from app.generator.expected import Expected, Planted
@@ -33,6 +33,7 @@ class Mix(Struct, frozen=True):
     quote: float = 0.12  # of posts that are none
     v2: float = 0.12  # of lines with posts
     v2_list: float = 0.25  # of these: hold several posts
+    bluesky: float = 0.0  # of lines with posts: are Bluesky's
     late: float = 0.02  # of posts: are older than the others
     late_seconds: float = 1200  # by this much at most
     half: float = 0.002  # of v1.1 posts: end in half a character
@@ -80,6 +81,7 @@ class Generator:
             (mix.again, self._again),
             (mix.grown, self._grown),
             ((1 - others) * mix.v2, self._v2),
+            ((1 - others) * mix.bluesky, self._bluesky),
         ]
         return list(zip(accumulate(share for share, _ in makers), (make for _, make in makers), strict=True))
 
@@ -136,12 +138,37 @@ class Generator:
         shape = "v2 list" if as_list else "v2 single"
         return self._remembered(Planted(v2.line(drafts, as_list=as_list), "posts", shape, posts, listed=as_list))
 
+    def _bluesky(self, at_ms: int) -> Planted:
+        draft, _ = self._draft(at_ms)
+        while not bluesky.fits(draft):
+            draft, _ = self._draft(at_ms)
+        wire = self._jetstream()
+        operation = "update" if self._rng.random() < 0.02 else "create"
+        post = Expected(
+            bluesky.address(draft.author, draft.id),
+            bluesky.events_of(draft, self._selectors, self._languages),
+            bluesky.columns(draft, at_ms),
+        )
+        line = bluesky.line(draft, at_ms, wire, self._sequence, operation)
+        return self._remembered(Planted(line, "posts", f"bluesky {wire} {operation}", (post,)))
+
+    def _jetstream(self) -> bluesky.Wire:
+        return self._rng.choice(("v1", "v2"))
+
     def _remembered(self, planted: Planted) -> Planted:
         self._recent.append((planted, None, "stream"))
         return planted
 
     def _control(self, at_ms: int) -> Planted:
+        if self._mix.bluesky and self._rng.random() < self._mix.bluesky:
+            return self._bluesky_control(at_ms)
         kind, line = noise.control(self._rng, at_ms, self._next())
+        return Planted(line, "control", kind, control=kind)
+
+    def _bluesky_control(self, at_ms: int) -> Planted:
+        kind = "account" if self._rng.random() < 0.1 else "delete"
+        number = times.snowflake(at_ms - self._rng.randrange(10**9), self._next())
+        line = bluesky.control(kind, self._composer.anyone(), number, at_ms, self._jetstream(), self._sequence)
         return Planted(line, "control", kind, control=kind)
 
     def _malformed(self, at_ms: int) -> Planted:

@@ -8,6 +8,8 @@ from functools import lru_cache
 # X's epoch, 2010-11-04T01:42:54.657Z: an id is the milliseconds since then, and 22 bits that make it unique.
 EPOCH_MS = 1_288_834_974_657
 _SEQUENCE_BITS = 22
+_CLOCK_BITS = 10  # of a TID, below its microseconds
+_TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -15,6 +17,14 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def snowflake(at_ms: int, sequence: int) -> int:
     """Id of a post made at this moment; different for 4 million sequence numbers in a row."""
     return (at_ms - EPOCH_MS) << _SEQUENCE_BITS | sequence & ((1 << _SEQUENCE_BITS) - 1)
+
+
+def tid(number: int) -> str:
+    """The record key (atproto TID) of the post that is a snowflake elsewhere: its time, and what makes it unique."""
+    sequence = number & ((1 << _SEQUENCE_BITS) - 1)
+    microseconds = ((number >> _SEQUENCE_BITS) + EPOCH_MS) * 1000 + sequence % 1000
+    value = microseconds << _CLOCK_BITS | sequence // 1000 % (1 << _CLOCK_BITS)
+    return "".join([_TID_ALPHABET[value >> 5 * place & 31] for place in reversed(range(13))])
 
 
 def v1(at_ms: int) -> str:

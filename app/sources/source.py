@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from enum import StrEnum
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from app.domain.backoff import Trouble
 from app.domain.events import Event
+
+__all__ = ["MOST_LINE_BYTES", "Broken", "Fact", "Opened", "Resume", "Selection", "Source", "Trouble"]
 
 # A post with a long quote has about 30 kB; a line beyond this is not a message of any source.
 MOST_LINE_BYTES = 4 * 1024 * 1024
-
-
-class Trouble(StrEnum):
-    """Kinds of broken connections; each has its own rule for the next try (`app.domain.backoff`)."""
-
-    ENDED = "ended"  # it was heard and then ended, by whom ever: try again at once
-    NETWORK = "network"  # no connection could be made
-    HTTP = "http"  # the server answered with an error
-    RATE = "rate"  # 420, 429: too many attempts
-    CONNECTIONS = "connections"  # another connection of the same account is in the way
-    DENIED = "denied"  # 401, 403: trying again does not help until a person has acted
 
 
 class Broken(Exception):
@@ -79,7 +70,7 @@ class Source(Protocol):
         What is added is in force when it returns; nothing that stays is missed meanwhile. Raises Broken.
         """
 
-    def listen(self, resume: Resume) -> AsyncIterator[Opened | list[bytes]]:
+    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
         """Connect: first Opened, then lines as they come, complete, without their ends; none is a sign of life.
 
         Ends by raising Broken, however the connection ends; closing the iterator closes the connection. A line beyond

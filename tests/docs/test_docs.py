@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from app.domain.columns import COLUMNS
 from app.roles import Role
+from app.simulator.faults import Kind
 from app.topics import TOPICS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,6 +38,11 @@ def test_every_role_is_explained(role: str) -> None:
 def test_every_column_is_explained(column: str) -> None:
     pages = (DOCS / "columns.md").read_text() + (DOCS / "architecture.md").read_text()
     assert f"`{column}`" in pages or f"| {column} |" in pages
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_fault_of_the_simulator_is_explained(kind: str) -> None:
+    assert f"| `{kind}` |" in (DOCS / "simulator.md").read_text()
 
 
 def test_the_readme_names_the_two_commands_on_its_first_screen() -> None:

@@ -38,14 +38,16 @@ ORDER = [layer + place for layer in ("", "retweeted_", "quoted_")
 
 
 def passages(post: Post) -> Iterator[Passage]:
-    for place, text in _v1(post.body) if post.wire == "v1" else _v2(post.body, post.includes):
+    read = {"v1": _v1, "v2": _v2, "bluesky": _bluesky}[post.wire]
+    for place, text in read(post):
         folded = fold(text.replace("\x1f", " "))
         for entity, char in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
             folded = folded.replace(entity, char)
         yield place, folded
 
 
-def _v1(status: dict[str, Any]) -> Iterator[Passage]:
+def _v1(post: Post) -> Iterator[Passage]:
+    status = post.body
     shared = status.get("retweeted_status")
     quoted = status.get("quoted_status") or (shared or {}).get("quoted_status")
     for layer, part in (("", status), ("retweeted_", shared), ("quoted_", quoted)):
@@ -64,7 +66,8 @@ def _v1(status: dict[str, Any]) -> Iterator[Passage]:
             yield layer + "screen_name", "@" + part["user"]["screen_name"]
 
 
-def _v2(post: dict[str, Any], includes: dict[str, dict[str, Any]]) -> Iterator[Passage]:
+def _v2(read: Post) -> Iterator[Passage]:
+    post, includes = read.body, read.includes
     layers = [("", post)]
     for kind, other in _references(post, includes):
         layers.append((f"{kind}_", other))
@@ -85,6 +88,20 @@ def _v2(post: dict[str, Any], includes: dict[str, dict[str, Any]]) -> Iterator[P
         author = includes.get("users", {}).get(str(part.get("author_id")))
         if author and "username" in author:
             yield layer + "screen_name", "@" + author["username"]
+
+
+def _bluesky(post: Post) -> Iterator[Passage]:
+    record = post.body["record"]
+    yield "text", record["text"]
+    features = [feature for facet in record.get("facets", []) for feature in facet["features"]]
+    links = [feature["uri"] for feature in features if feature["$type"].endswith("#link")]
+    if "embed" in record:
+        links.append(record["embed"]["external"]["uri"])
+    tags = [feature["tag"] for feature in features if feature["$type"].endswith("#tag")]
+    for link in links:
+        yield "url", link
+    for tag in tags + record.get("tags", []):
+        yield "hashtag", "#" + tag
 
 
 def _references(post: dict[str, Any], includes: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

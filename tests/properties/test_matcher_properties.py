@@ -16,7 +16,7 @@ from app.domain.events import Event
 from app.domain.keywords import Keyword, fold, parse_keyword
 from app.domain.matcher import Matcher
 from app.domain.posts import Control, Json, Malformed, Post, read
-from tests.builders import entities, link, status, user, v2_post, v2_user
+from tests.builders import bluesky_post, entities, facet, link, status, user, v2_post, v2_user
 from tests.properties import oracle
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "tweets"
@@ -112,8 +112,18 @@ def v2_bodies(draw: st.DrawFn) -> Json:
     }
 
 
+@st.composite
+def bluesky_bodies(draw: st.DrawFn) -> Json:
+    text = draw(texts)
+    said = st.builds(lambda tag: facet(text, "", tag=tag), texts) | st.builds(lambda to: facet(text, "", uri=to), texts)
+    more: Json = {"embed": {"external": {"uri": draw(texts)}}} if draw(st.booleans()) else {}
+    return {"record": bluesky_post(text, facets=draw(st.lists(said, max_size=3)), tags=draw(tags), **more)}
+
+
 def post_of(body: Json) -> Post:
     """Without reading bytes: a generated text may be empty."""
+    if "record" in body:
+        return Post("1", "bluesky", body, {}, b"")
     if "data" not in body:
         return Post("1", "v1", body, {}, b"")
     includes = {kind: {item["id"]: item for item in items} for kind, items in body["includes"].items()}
@@ -162,7 +172,7 @@ def test_a_text_matches_as_the_oracle_says(given_both: tuple[list[str], str]) ->
 
 
 @settings(CALM, max_examples=200)
-@given(keywords, keywords, v1_bodies() | v2_bodies())
+@given(keywords, keywords, v1_bodies() | v2_bodies() | bluesky_bodies())
 def test_a_post_matches_where_the_oracle_says(some: list[str], others: list[str], body: Json) -> None:
     ours, naive = compared(events_of(some, others), post_of(body))
     assert ours == naive
@@ -205,6 +215,7 @@ FIELDS = [
     "expanded_url", "display_url", "tag", "username", "referenced_tweets", "type",
     "id", "author_id", "note_tweet", "lang", "place", "bounding_box", "coordinates",
     "geo", "place_id", "in_reply_to_user_id", "mentions", "cashtags",
+    "facets", "features", "index", "byteStart", "embed", "media", "external", "uri", "record", "reply", "langs", "did",
 ]  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
@@ -242,6 +253,16 @@ def test_no_post_is_too_odd_to_be_matched(extra: Json, value: Any, wire: Any) ->
     if isinstance(body.get("text"), str) and "fire" in body["text"].split() and not body["text"].endswith("…"):
         lead = {"text": body["text"], "entities": extra.get("entities")}
         assert matcher.match(Post("1", wire, lead, {}, b""))
+
+
+@settings(CALM, max_examples=200)
+@given(st.text(max_size=5), odd_bodies, odd_bodies)
+def test_no_bluesky_post_is_too_odd_to_be_matched(text: str, record: Json, extra: Json) -> None:
+    body = extra | {"record": record | {"text": f"fire {text}"}}
+    matcher = Matcher([EVERYTHING, *events_of(["fire"])])
+    post = Post("1", "bluesky", body, {}, b"")
+    assert matcher.match(post)
+    matcher.match(Post("1", "bluesky", {"record": record}, {}, b""))
 
 
 # ---- the real posts

@@ -13,8 +13,15 @@ from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.normalize import normalize
 from app.domain.posts import Control, Malformed, Post, created_ms, read
 from tests.builders import (
+    blob,
+    bluesky_address,
+    bluesky_post,
+    bluesky_quote,
     entities,
     extended_status,
+    facet,
+    jetstream,
+    jetstream_v1,
     link,
     place,
     quote_of,
@@ -54,6 +61,18 @@ RICH_V2 = v2_payload(
     attachments={"media_keys": ["3_1"]},
     geo={"place_id": "p1", "coordinates": {"type": "Point", "coordinates": [8.25, 47.125]}},
 )
+SKY_TEXT = "é #a @baker.example https://one.example/"
+RICH_SKY = bluesky_post(
+    SKY_TEXT,
+    facets=[
+        facet(SKY_TEXT, "#a", tag="a"),
+        facet(SKY_TEXT, "@baker.example", did="did:plc:baker"),
+        facet(SKY_TEXT, "https://one.example/", uri="https://one.example/"),
+    ],
+    tags=["b"],
+    reply={"parent": {"uri": bluesky_address("did:plc:asker")}},
+    embed={"record": bluesky_quote(bluesky_address("did:plc:other")), "media": {"images": [{"image": blob()}]}},
+)
 POSTS = [
     status(),
     rest_status(),
@@ -65,12 +84,30 @@ POSTS = [
     v2_list(RICH_V2["data"], v2_post(), includes=RICH_V2["includes"]),
     [status(), rest_status()],
     {"statuses": [status()]},
+    jetstream(RICH_SKY),
+    jetstream_v1(RICH_SKY),
+    jetstream(bluesky_post(embed={"video": blob(), "external": {"uri": "https://one.example/"}})),
 ]
 
 numbers = st.integers(-(2**63), 2**64 - 1)
 leaves = st.none() | st.booleans() | numbers | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
 keys = st.text(max_size=4) | st.sampled_from(
-    ["text", "full_text", "id", "id_str", "data", "includes", "users", "statuses", "user", "author_id", "entities"]
+    [
+        *(
+            "text",
+            "full_text",
+            "id",
+            "id_str",
+            "data",
+            "includes",
+            "users",
+            "statuses",
+            "user",
+            "author_id",
+            "entities",
+        ),
+        *("$type", "payload", "kind", "commit", "did", "time_us", "record", "facets"),
+    ]
 )
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
@@ -161,8 +198,5 @@ def test_a_post_reads_the_same_from_its_own_payload(body: object) -> None:
 
 
 def test_the_good_posts_are_posts() -> None:
-    assert [len(found) for body in POSTS if isinstance(found := checked(orjson.dumps(body)), list)] == [1] * 7 + [
-        2,
-        2,
-        1,
-    ]
+    lengths = [len(found) for body in POSTS if isinstance(found := checked(orjson.dumps(body)), list)]
+    assert lengths == [1] * 7 + [2, 2, 1] + [1] * 3

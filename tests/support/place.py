@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from app.clients.cassandra import session
 from app.clients.kafka import admin
 from app.clients.migrate import migrate
@@ -18,7 +20,14 @@ from app.settings import Settings
 def place(stack: Stack, **changed: object) -> Iterator[Settings]:
     """Settings with topics and schema made; all of it is removed in the end."""
     mark = f"t{uuid.uuid4().hex[:8]}"
-    own = {"topic_prefix": f"{mark}-", "keyspace": mark, "session_timeout": 6, **stack.addresses, **changed}
+    own = {
+        "topic_prefix": f"{mark}-",
+        "keyspace": mark,
+        "session_timeout": 6,
+        "sources": "none",
+        **stack.addresses,
+        **changed,
+    }
     settings = Settings.model_validate(own)
     asyncio.run(migrate(settings))
     try:
@@ -37,4 +46,8 @@ async def _forget(settings: Settings) -> None:
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as a process reads them."""
     given = settings.model_dump(exclude_none=True, exclude_defaults=True)
-    return {f"STARLING_{name.upper()}": str(value) for name, value in given.items()}
+    return {f"STARLING_{name.upper()}": _text(value) for name, value in given.items()}
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

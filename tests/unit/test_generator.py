@@ -210,7 +210,35 @@ def test_events_that_cannot_be_told_apart_are_refused(events: tuple[Event, ...],
 
 def test_matcher_and_normalizer_agree_with_what_was_planted(lines: list[Planted]) -> None:
     """Two sides that know nothing of each other: what the generator put in is what the pure core reads out."""
-    matcher = Matcher(EVENTS)
+    agree(lines)
+
+
+SKY = msgspec.structs.replace(VOTE, code="sky", keywords=("storm surge",), accounts=("did:plc:harbour", "harbour"))
+
+
+def test_lines_of_bluesky_are_read_as_planted() -> None:
+    lines = made(4000, mix=Mix(v2=0, bluesky=1, grown=0), events=(*EVENTS, SKY))
+    agree(lines, (*EVENTS, SKY))
+    shapes = {line.shape for line in lines}
+    assert {"bluesky v1 create", "bluesky v2 create", "bluesky v1 update", "bluesky v2 update"} <= shapes
+    assert {"delete", "account"} <= shapes
+    posts = [post for line in lines if line.shape.startswith("bluesky") for post in line.posts]
+    matched = [item for post in posts for found in post.events.values() for item in found.items()]
+    assert {place for _, told in matched for place in told.split(",")} == {
+        *("text", "url", "hashtag", "mention", "author", "reply_to"),
+    }
+    assert {selector for selector, _ in matched if selector.startswith("from:")} == {"from:did:plc:harbour"}
+    assert {selector for selector, _ in matched if ":" not in selector} >= {*FIRE.keywords, *VOTE.keywords}
+    ids = [post.id for line in lines if not line.repeats for post in line.posts]
+    assert len(set(ids)) == len(ids)
+
+
+def test_without_bluesky_all_lines_are_as_before() -> None:
+    assert made(50, mix=Mix(bluesky=0)) == made(50)
+
+
+def agree(lines: list[Planted], events: tuple[Event, ...] = EVENTS) -> None:
+    matcher = Matcher(events)
     for line in lines:
         try:
             found = read(line.line)

@@ -9,9 +9,22 @@ import pytest
 from app.domain.events import Event
 from app.domain.matcher import Matcher
 from app.domain.posts import Json, Post
-from app.domain.voices import language_of, voices
+from app.domain.voices import languages_of, voices
 from tests import builders
-from tests.builders import quote_of, retweet_of, status, user, v2_payload, v2_post, v2_user
+from tests.builders import (
+    BLUESKY_DID,
+    bluesky_address,
+    bluesky_post,
+    bluesky_quote,
+    jetstream,
+    quote_of,
+    retweet_of,
+    status,
+    user,
+    v2_payload,
+    v2_post,
+    v2_user,
+)
 
 ANN, BOB = v2_user("ann"), v2_user("bob")
 
@@ -89,13 +102,37 @@ def test_a_user_whose_name_is_odd_is_known_by_id() -> None:
     assert list(voices(Post("1", "v2", {"author_id": 1}, {"users": {"1": {"username": 5}}}, b""))) == [("1", "author")]
 
 
-@pytest.mark.parametrize(("lang", "language"), [("de", "de"), ("zh-TW", "zh-tw"), ("", None), (None, None), (5, None)])
-def test_language(lang: object, language: str | None) -> None:
-    assert language_of(Post("1", "v1", {"lang": lang}, {}, b"")) == language
+@pytest.mark.parametrize(("lang", "languages"), [("de", ("de",)), ("zh-TW", ("zh-tw",)), ("", ()), (None, ()), (5, ())])
+def test_language(lang: object, languages: tuple[str, ...]) -> None:
+    assert languages_of(Post("1", "v1", {"lang": lang}, {}, b"")) == languages
 
 
 def test_a_post_without_a_language() -> None:
-    assert language_of(Post("1", "v1", {}, {}, b"")) is None
+    assert languages_of(Post("1", "v1", {}, {}, b"")) == ()
+
+
+@pytest.mark.parametrize(
+    ("langs", "languages"), [(["pt-BR", "en", 5], ("pt-br", "en")), ([], ()), (None, ()), ("en", ()), ({"en": 1}, ())]
+)
+def test_an_author_on_bluesky_names_several_languages(langs: object, languages: tuple[str, ...]) -> None:
+    assert languages_of(builders.post(jetstream(bluesky_post(langs=langs)))) == languages
+
+
+def test_accounts_on_bluesky_are_known_by_their_did() -> None:
+    post = bluesky_post(
+        reply={"parent": {"uri": bluesky_address("did:plc:Answered", "3kaaaaaaaaa2a")}},
+        embed=bluesky_quote(bluesky_address("did:plc:quoted", "3kaaaaaaaaa2b")),
+    )
+    assert parts(jetstream(post)) == {
+        BLUESKY_DID: "author",
+        "did:plc:answered": "reply_to",
+        "did:plc:quoted": "quoted",
+    }
+
+
+@pytest.mark.parametrize("odd", [None, 5, [], {}, {"parent": 5}, {"parent": {"uri": "https://a.example/"}}])
+def test_odd_references_on_bluesky_are_nobodys(odd: object) -> None:
+    assert parts(jetstream(bluesky_post(reply=odd, embed=odd))) == {BLUESKY_DID: "author"}
 
 
 @pytest.mark.parametrize("account", ["ann", user("Ann")["id_str"]])

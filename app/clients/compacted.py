@@ -1,0 +1,89 @@
+"""Reads a topic from outside, without a group: from its end on, or all that a compacted one holds now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.clients.kafka import connection, unreachable
+from app.errors import Unavailable
+from app.settings import Settings
+from app.topics import Topic, full_name
+
+T = TypeVar("T")
+POLL_MS = 200
+
+
+async def read_compacted(settings: Settings, topic: Topic, decode: Callable[[bytes], T]) -> dict[str, T]:
+    """The entries of a compacted topic as they stand now, by key. `decode` raises ValueError. Raises Unavailable.
+
+    What cannot be decoded was written by something else than Starling and is passed over, as the views do.
+    """
+    found: dict[str, T] = {}
+    async with reader(settings, topic, from_start=True) as (consumer, ends):
+        try:
+            async with asyncio.timeout(settings.command_timeout):
+                while not await has_reached(consumer, ends):
+                    for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                        for record in records:
+                            _apply(record.key, record.value, decode, found)
+        except TimeoutError as error:
+            raise unreachable(settings, error) from None
+    return found
+
+
+def _apply(key: bytes | None, value: bytes | None, decode: Callable[[bytes], T], found: dict[str, T]) -> None:
+    name = (key or b"").decode("utf-8", "replace")
+    if value is None:
+        found.pop(name, None)
+        return
+    try:
+        found[name] = decode(value)
+    except ValueError:
+        return
+
+
+async def has_reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    """Whether the consumer has read up to these offsets."""
+    for partition, end in ends.items():
+        if await consumer.position(partition) < end:
+            return False
+    return True
+
+
+@asynccontextmanager
+async def reader(
+    settings: Settings, topic: Topic, *, from_start: bool
+) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
+    """A consumer without a group at the start or end of all partitions, and their end offsets. Raises Unavailable."""
+    name = full_name(topic, settings)
+    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        try:
+            await consumer.start()
+            # aiokafka has no public way to ask for metadata without a subscription.
+            await consumer._client.force_metadata_update()
+            numbers = consumer.partitions_for_topic(name) or ()
+            partitions = [TopicPartition(name, number) for number in numbers]
+            if not partitions:
+                raise no_topic(name)
+            consumer.assign(partitions)
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise unreachable(settings, error) from None
+        for partition, offset in (starts if from_start else ends).items():
+            consumer.seek(partition, offset)
+        yield consumer, ends
+    finally:
+        await consumer.stop()
+
+
+def no_topic(name: str) -> Unavailable:
+    """What is missing, and what makes it."""
+    return Unavailable(f"Kafka has no topic {name}; `starling migrate` makes it")

@@ -1,0 +1,90 @@
+"""Which versions of an event a source was asked for lately: a post that came then belongs to any of them.
+
+A source takes an edit a moment after the classifiers have it, or before; and what it sent under the old keywords may
+still be under way. So for some time after an edit the tracker writes into the headers of a record which versions were
+in force, and the classifier matches that record against all of them: no edit loses a post that the source has sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from app.domain.events import Event
+
+SECONDS = 30.0  # how long an edit counts as lately; a stream that lags behind more than this is given up
+MOST_EVENTS = 200  # in one header
+_FIELDS = ("keywords", "accounts", "boxes", "languages")
+
+
+class Lately:
+    """Follows what one source is asked for. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, list[int]] = {}
+        self._until: dict[str, float | None] = {}
+        self.text = ""  # for the header
+
+    def begin(self, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+        """The source is being asked for other versions."""
+        for code, version in after.items():
+            old = before.get(code)
+            if old != version:
+                known = self._versions.setdefault(code, [])
+                known += [one for one in (old, version) if one is not None and one not in known]
+                self._until[code] = None
+        self._write()
+
+    def end(self, now: float) -> None:
+        """It has answered."""
+        for code, until in self._until.items():
+            if until is None:
+                self._until[code] = now + SECONDS
+
+    def tick(self, now: float) -> None:
+        """Forget what is no longer lately."""
+        gone = [code for code, until in self._until.items() if until is not None and until <= now]
+        for code in gone:
+            del self._until[code], self._versions[code]
+        if gone:
+            self._write()
+
+    def _write(self) -> None:
+        newest = list(self._versions.items())[-MOST_EVENTS:]
+        self.text = " ".join(f"{code}:{','.join(map(str, versions))}" for code, versions in newest)
+
+
+def read(text: str) -> dict[str, tuple[int, ...]]:
+    """Versions by event of a header's text; what is not understood is left out."""
+    found: dict[str, tuple[int, ...]] = {}
+    for part in text.split():
+        code, _, versions = part.partition(":")
+        numbers = versions.split(",")
+        if code and all(number.isascii() and number.isdigit() and len(number) < 10 for number in numbers):
+            found[code] = tuple(int(number) for number in numbers)
+    return found
+
+
+def widened(event: Event, since: int) -> Event:
+    """The event with all that it selected at this version or a later one, too, as far as its history tells."""
+    wide: dict[str, Any] = {field: getattr(event, field) for field in _FIELDS}
+    for change in reversed(event.history):
+        if change.version <= since:
+            break
+        for field in _FIELDS:
+            if field in change.changed:
+                wide[field] = _both(field, wide[field], _tuples(change.changed[field][0]))
+    return replace(event, **wide)
+
+
+def _both(field: str, some: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
+    if field == "languages" and not (some and others):
+        return ()  # one of the two has no restriction
+    return tuple(dict.fromkeys((*some, *others)))
+
+
+def _tuples(value: Any) -> tuple[Any, ...]:
+    """A field of a change, which is plain JSON, as the event has it."""
+    return tuple(tuple(one) if isinstance(one, list) else one for one in value or ())

@@ -1,0 +1,188 @@
+"""X API v2: the filtered stream, and recent search for what the stream has missed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from app.domain.events import Event
+from app.domain.rules import plan_rules
+from app.settings import Settings
+from app.sources.lines import lines_of
+from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
+from app.sources.x_client import CONNECTIONS, SEARCH, Client
+from app.sources.x_rules import RuleKeeper
+
+# What the columns are made of (docs/columns.md); X sends only id and text unasked.
+FIELDS = {
+    "tweet.fields": "attachments,author_id,created_at,entities,geo,in_reply_to_user_id,lang,note_tweet,public_metrics,"
+    "referenced_tweets",
+    "user.fields": "created_at,description,location,name,public_metrics,url,username",
+    "media.fields": "media_key,preview_image_url,type,url",
+    "place.fields": "full_name,geo,id,name",
+    "expansions": "attachments.media_keys,author_id,entities.mentions.username,geo.place_id,in_reply_to_user_id,"
+    "referenced_tweets.id,referenced_tweets.id.attachments.media_keys,referenced_tweets.id.author_id",
+}
+_MARK = "starling:"
+_QUERY_LENGTH = 512  # of recent search, in every plan
+_PAGE = 100
+_SEARCHABLE_AFTER = 11.0  # seconds; X wants `end_time` to be 10 s in the past
+
+
+class _Rule(Struct, gc=False):
+    tag: str | None = None
+
+
+class _Post(Struct, gc=False):
+    id: str
+
+
+class _Problem(Struct, gc=False):
+    title: str | None = None
+    detail: str | None = None
+    disconnect_type: str | None = None
+    connection_issue: str | None = None
+
+
+class _Line(_Problem, gc=False):
+    """All that is read of a line here; msgspec passes over the rest without making anything of it."""
+
+    data: _Post | None = None
+    matching_rules: list[_Rule] = []
+    errors: list[_Problem] = []
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class X:
+    """The filtered stream of one account (a `Source`)."""
+
+    name = "x"
+    form = "v2"
+    selective = True
+
+    def __init__(self, settings: Settings) -> None:
+        token = settings.x_bearer_token
+        self._client = Client(settings.x_url, token.get_secret_value() if token else None)
+        # Deployments that share an account must not remove each other's rules.
+        self._mark = f"{_MARK}{settings.topic_prefix}:" if settings.topic_prefix else _MARK
+        self._keeper = RuleKeeper(self._client, self._mark, settings.x_rules, settings.x_rule_length)
+        self._backfill_minutes = settings.x_backfill_minutes
+        self._query_length = min(_QUERY_LENGTH, settings.x_rule_length)
+
+    async def select(self, events: Sequence[Event]) -> Selection:
+        """Have X's rules ask for these events, in one request a hundred rules, none if nothing changed."""
+        return await self._keeper.select(events)
+
+    async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
+        """The stream, with what the plan can deliver of the time since it was last heard."""
+        if self._keeper.count == 0:
+            raise Broken(Trouble.HTTP, "X has no rule to listen for: no active event has any that X takes")
+        minutes, since_ms = self._backfill(resume)
+        try:
+            answer = await self._client.open_stream(FIELDS | ({"backfill_minutes": str(minutes)} if minutes else {}))
+        except Broken as broken:
+            if broken.trouble is not Trouble.HTTP:
+                raise
+            self._keeper.forget()  # X may have lost the rules
+            hint = "; if the X plan has no backfill, set STARLING_X_BACKFILL_MINUTES=0" if minutes else ""
+            raise Broken(broken.trouble, f"{broken}{hint}", retry_after=broken.retry_after) from broken
+        try:
+            yield Opened(since_ms, f"{minutes} minutes of backfill asked for" if minutes else "")
+            async with aclosing(lines_of(answer, "X")) as several:
+                async for lines in several:
+                    yield lines
+        finally:
+            answer.close()
+
+    def fact(self, line: bytes) -> Fact:
+        """Id and tags of a post, or why X ends the connection."""
+        try:
+            read = _decode(line)
+        except msgspec.MsgspecError:
+            return Fact()
+        if read.data is not None:
+            mark, length = self._mark, len(self._mark)
+            tags = [rule.tag[length:] for rule in read.matching_rules if rule.tag and rule.tag.startswith(mark)]
+            return Fact(read.data.id, tags=tuple(dict.fromkeys(tags)) if len(tags) > 1 else tuple(tags))
+        for problem in (read, *read.errors):
+            if problem.connection_issue or problem.disconnect_type or "disconnect" in (problem.title or ""):
+                crowded = problem.connection_issue == "TooManyConnections"
+                said = problem.detail or problem.title or problem.connection_issue
+                return Fact(ends=f"X: {said}", trouble=Trouble.CONNECTIONS if crowded else Trouble.ENDED)
+        return Fact()
+
+    async def release(self) -> None:
+        """End every connection to the filtered stream that X counts for this account."""
+        params = {
+            "status": "active",
+            "endpoints": "filtered_stream",
+            "max_results": "100",
+            "connection.fields": "client_ip,connected_at,disconnect_reason,disconnected_at,endpoint_name,id",
+        }
+        listed = orjson.loads(await self._client.fetch("GET", CONNECTIONS, params)).get("data") or ()
+        if names := [item["id"] for item in listed if item.get("id")]:
+            await self._client.fetch("DELETE", CONNECTIONS, json={"uuids": names})
+
+    async def search(self, events: Sequence[Event], since_ms: int, until_ms: int) -> AsyncIterator[list[bytes]]:
+        """Posts of that time from recent search (the last seven days), a page a line; each post read is paid for.
+
+        Newest first, query by query: a post that several queries find comes several times. Raises Broken.
+        """
+        if (early := until_ms / 1000 + _SEARCHABLE_AFTER - time.time()) > 0:
+            await asyncio.sleep(early)
+        asked = {
+            "max_results": str(_PAGE),
+            "start_time": _second(math.floor(since_ms / 1000)),
+            "end_time": _second(math.ceil(until_ms / 1000)),
+        }
+        queries = dict.fromkeys(
+            rule.value for rule in plan_rules(events, most=1_000_000, length=self._query_length).rules
+        )
+        for query in queries:
+            following: str | None = ""
+            while following is not None:
+                page = {"next_token": following} if following else {}
+                body = await self._client.fetch("GET", SEARCH, FIELDS | asked | page | {"query": query})
+                meta = _meta(body).meta
+                if meta.result_count:
+                    yield [body if b"\n" not in body else orjson.dumps(orjson.loads(body))]
+                following = meta.next_token or None
+
+    async def close(self) -> None:
+        """Close the connections that it holds."""
+        await self._client.close()
+
+    def _backfill(self, resume: Resume) -> tuple[int, int | None]:
+        """Minutes to ask for, and from which moment on X then delivers all."""
+        if not self._backfill_minutes or resume.heard_ms is None:
+            return 0, None
+        now_ms = time.time() * 1000
+        away = (now_ms - resume.heard_ms) / 60_000
+        minutes = max(1, min(self._backfill_minutes, math.ceil(away)))
+        return minutes, max(resume.heard_ms, math.ceil(now_ms) - minutes * 60_000)
+
+
+class _Meta(Struct, frozen=True):
+    result_count: int = 0
+    next_token: str | None = None
+
+
+class _Page(Struct):
+    meta: _Meta = _Meta()
+
+
+_meta = msgspec.json.Decoder(_Page).decode
+
+
+def _second(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,97 @@
+"""What `raw_tweets` holds of late: asked when a tracker takes over, and before anything that was spooled is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from app.clients.kafka import connection
+from app.errors import Unavailable
+from app.settings import Settings
+from app.sources.source import Source
+from app.topics import RAW, full_name
+from app.tracking.parcel import Parcel
+
+# Clocks of two machines, and the time from hearing a post until it is in Kafka.
+MARGIN_MS = 15_000
+# Bounds what is read: 200,000 posts of 64 in a record.
+MOST_RECORDS = 4_000
+_READ_SECONDS = 60.0
+
+
+class History:
+    """Reads the end of `raw_tweets`."""
+
+    def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
+        self._settings = settings
+        self._sources = sources
+
+    async def marks(self, source: str, since_ms: int) -> set[int]:
+        """Hashes of the keys of a source's posts that came since, the newest ones at least. Raises KafkaError, …"""
+        found: set[int] = set()
+        fact = self._sources[source].fact
+        async with self._reader(since_ms - MARGIN_MS) as records:
+            async for record in records:
+                if dict(record.headers).get("source") == source.encode():
+                    keys = (fact(line).key for line in (record.value or b"").split(b"\n"))
+                    found.update(hash(key) for key in keys if key is not None)
+        return found
+
+    async def unsent(self, parcels: list[Parcel]) -> list[Parcel]:
+        """The parcels without posts that are there already. Raises KafkaError, TimeoutError."""
+        left = []
+        known: dict[str, set[int]] = {}
+        for parcel in parcels:
+            if not parcel.source or parcel.source not in self._sources:
+                left.append(parcel)
+                continue
+            if parcel.source not in known:
+                known[parcel.source] = await self.marks(parcel.source, parcel.heard_ms)
+            left += self._without(parcel, known[parcel.source])
+        return left
+
+    def _without(self, parcel: Parcel, known: set[int]) -> list[Parcel]:
+        fact = self._sources[parcel.source].fact
+        lines = parcel.value.split(b"\n")
+        new = [line for line in lines if (key := fact(line).key) is None or hash(key) not in known]
+        if len(new) == len(lines):
+            return [parcel]
+        return [msgspec.structs.replace(parcel, value=b"\n".join(new), posts=len(new))] if new else []
+
+    @asynccontextmanager
+    async def _reader(self, since_ms: int) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
+        consumer = AIOKafkaConsumer(**connection(self._settings), enable_auto_commit=False)
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                await consumer.start()
+                topic = full_name(RAW, self._settings)
+                await consumer._client.force_metadata_update()  # aiokafka has no public way without a subscription
+                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+                if not partitions:
+                    raise Unavailable(f"Kafka has no topic {topic}; `starling migrate` makes it")
+                consumer.assign(partitions)
+                yield self._records(consumer, partitions, since_ms)
+        finally:
+            await consumer.stop()
+
+    async def _records(
+        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], since_ms: int
+    ) -> AsyncIterator[ConsumerRecord]:
+        ends = await consumer.end_offsets(partitions)
+        begins = await consumer.offsets_for_times(dict.fromkeys(partitions, max(since_ms, 0)))
+        for partition, end in ends.items():
+            found = begins.get(partition)
+            start = end if found is None else found.offset
+            consumer.seek(partition, max(start, end - MOST_RECORDS // len(partitions)))
+        open_ = set(partitions)
+        while open_:
+            for partition in list(open_):
+                if await consumer.position(partition) >= ends[partition]:
+                    open_.discard(partition)
+            for records in (await consumer.getmany(timeout_ms=200)).values() if open_ else ():
+                for record in records:
+                    yield record

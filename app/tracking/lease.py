@@ -1,0 +1,186 @@
+"""The lease: of all trackers, one may listen. It is the membership in a group that reads a topic of one partition.
+
+Being assigned the partition is not enough. A process that was frozen, or cut off from Kafka, has lost it without having
+been told. So the holder asks the group's coordinator every second; with the last answer older than the session, Kafka
+has given or may give the lease to another. Counted from when the question was sent, on a clock that runs on while the
+process is frozen, so a thawed holder knows before it does anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from mode import Service
+
+from app.clients.kafka import connection
+from app.errors import Unavailable
+from app.settings import Settings
+from app.topics import TRACKER_LEASE, full_name
+
+log = logging.getLogger(__name__)
+
+SESSION_SECONDS = 6.0  # the least that Kafka allows by default
+FRESH_SECONDS = 5.0  # after which the lease is uncertain: less than the session
+FROZEN_SECONDS = 5.0  # a beat that comes so late was held up with the whole process
+_BEAT_SECONDS = 1.0
+_RETRY_SECONDS = 2.0
+
+
+class Lease(Service, ConsumerRebalanceListener):
+    """Takes part in the group for as long as it runs."""
+
+    abstract = False
+    logger = logging.getLogger("mode.lease")
+
+    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._topic = full_name(TRACKER_LEASE, settings)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assigned = False
+        self._sure = -FRESH_SECONDS  # monotonic: when the last question was sent that Kafka has answered with yes
+        self._changed = asyncio.Event()
+        self._kicked = asyncio.Event()
+        self.tenure = 0  # grows with each time that the lease was lost
+
+    @property
+    def held(self) -> bool:
+        """Whether the lease is ours, as far as is known. While Kafka is away it stays so: nobody else can get it."""
+        return self._assigned
+
+    @property
+    def sure(self) -> bool:
+        """Whether Kafka has confirmed just now that it is ours: only then may anything be sent."""
+        return self._assigned and monotonic() - self._sure < FRESH_SECONDS
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether Kafka has answered just now, whoever has the lease."""
+        return monotonic() - self._sure < FRESH_SECONDS
+
+    @property
+    def generation(self) -> int:
+        """Of the group."""
+        coordinator = self._consumer._coordinator if self._consumer is not None else None
+        return int(coordinator.generation) if coordinator is not None else 0
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the lease has come or gone, or after so long."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    async def on_stop(self) -> None:
+        """Leave the group, so that another can take over at once."""
+        if self._consumer is not None:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(self._consumer.stop(), 2)
+            self._consumer = None
+        self._lose("it stops")
+
+    @Service.task
+    async def _take_part(self) -> None:
+        """Stay in the group; begin anew where Kafka was not there."""
+        while not self.should_stop:
+            try:
+                await self._join()
+                await self._beat()
+            except (KafkaError, OSError, Unavailable) as error:
+                log.warning("the tracker's lease waits for Kafka", extra={"why": type(error).__name__})
+            await self.sleep(_RETRY_SECONDS)
+
+    async def _join(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **connection(self._settings),
+            group_id=lease_group(self._settings),
+            enable_auto_commit=False,
+            session_timeout_ms=int(SESSION_SECONDS * 1000),
+            heartbeat_interval_ms=2000,
+            rebalance_timeout_ms=int(SESSION_SECONDS * 1000),
+            # A tracker that comes must not take the lease from the one that listens.
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+        )
+        self._consumer = consumer
+        try:
+            consumer.subscribe([self._topic], listener=self)
+            await consumer.start()
+        except BaseException:
+            with suppress(Exception):
+                await consumer.stop()
+            self._consumer = None
+            raise
+
+    async def _beat(self) -> None:
+        """Ask whether the lease stands, once a second."""
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101 -- joined
+        coming = monotonic()
+        polling = asyncio.create_task(self._poll(consumer))
+        try:
+            while not self.should_stop and not polling.done():
+                asked = monotonic()
+                if asked - coming > FROZEN_SECONDS:
+                    self._lose("this process was frozen")
+                coming = asked + _BEAT_SECONDS
+                if await _answers(consumer):
+                    self._sure = asked
+                    self._gain_if_assigned(consumer)  # frozen perhaps, but nobody else was there to take it
+                elif not consumer._coordinator.member_id:
+                    self._sure = -FRESH_SECONDS  # put out of the group: somebody else may have it by now
+                self._kicked.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._kicked.wait(), max(0.0, coming - monotonic()))
+        finally:
+            polling.cancel()
+            with suppress(asyncio.CancelledError, KafkaError, ConsumerStoppedError):
+                await polling
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        """A member that does not ask for records is put out of the group. There are none."""
+        while True:
+            await consumer.getmany(timeout_ms=1000)
+
+    def _gain_if_assigned(self, consumer: AIOKafkaConsumer) -> None:
+        if not self._assigned and self.in_touch and consumer.assignment():
+            self._assigned = True
+            log.info("this tracker has the lease", extra={"generation": self.generation})
+            self._changed.set()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """A rebalance has begun: whether the lease stays is told by its end."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """A rebalance has ended. What was assigned is held once the next beat says so."""
+        if not any(assigned):
+            self._lose("another tracker has it")
+        self._kicked.set()
+
+    def _lose(self, why: str) -> None:
+        if self._assigned:
+            self._assigned = False
+            self.tenure += 1
+            log.info("this tracker has lost the lease", extra={"why": why})
+        self._changed.set()
+
+
+async def _answers(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the coordinator says now that this member is one of its group."""
+    if not consumer._coordinator.member_id:
+        return False
+    try:
+        return bool(await asyncio.wait_for(consumer._coordinator._do_heartbeat(), 2 * _BEAT_SECONDS))
+    except (KafkaError, TimeoutError):
+        return False
+
+
+def lease_group(settings: Settings) -> str:
+    """Name of the group."""
+    return f"{settings.topic_prefix}starling-tracker-lease"

@@ -1,0 +1,155 @@
+"""Writes down what was heard of a source, and how it is: the records of `coverage`, while they happen."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from app.domain.coverage import InForce, Interval, SourceStatus, Withheld
+from app.domain.watchdog import State, Volumes
+from app.metrics import SOURCE_STATE
+from app.sources.source import Opened, Selection
+from app.topics import COVERAGE
+from app.tracking.budget import month_of
+from app.tracking.parcel import Parcel
+
+BEAT_SECONDS = 1.0
+_WITHHELD_MS = 60_000  # notices of a minute are one entry
+_HOLDER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Ledger:
+    """The entries of one source. `put` sends a record; nothing here waits."""
+
+    def __init__(self, source: str, put: Callable[[Parcel], None], volumes: Volumes) -> None:
+        self._source = source
+        self._put = put
+        self._told: dict[str, bytes] = {}
+        self._sign = 0
+        self.interval: Interval | None = None
+        self.status = SourceStatus(
+            source=source, state="connecting", words="", since=now_ms(), at=now_ms(), holder=_HOLDER, volumes=volumes
+        )
+
+    def open(self, opened: Opened, selection: Selection, generation: int) -> Interval:
+        """A connection was made."""
+        now = now_ms()
+        since = now if opened.since_ms is None else min(opened.since_ms, now)
+        self._sign = now
+        self.interval = Interval(
+            source=self._source,
+            connection=uuid.uuid4().hex[:12],
+            opened=now,
+            since=since,
+            until=since,
+            generation=generation,
+            events=[InForce(code, version, since) for code, version in selection.versions.items()],
+        )
+        self.status.events = selection.versions
+        self.status.refused = selection.refused
+        self._tell(self.interval.key, self.interval)
+        return self.interval
+
+    def selected(self, selection: Selection) -> None:
+        """The source was asked for other events, or other versions of them."""
+        self.status.events = selection.versions
+        self.status.refused = selection.refused
+        interval = self.interval
+        if interval is None:
+            return
+        now = now_ms()
+        standing = {one.code: one for one in interval.events if one.until is None}
+        for code, one in standing.items():
+            if selection.versions.get(code) != one.version:
+                one.until = now
+        for code, version in selection.versions.items():
+            known = standing.get(code)
+            if known is None or known.version != version:
+                interval.events.append(InForce(code, version, now))
+
+    def sign(self, now: int) -> None:
+        """A sign of life came."""
+        self._sign = now
+
+    def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:
+        """Lines came, with so many posts."""
+        self._sign = now
+        interval = self.interval
+        if interval is None:
+            return
+        interval.duplicates += duplicates
+        month = month_of(now / 1000)
+        interval.reads[month] = interval.reads.get(month, 0) + posts
+        for code, count in tagged.items():
+            interval.tagged[code] = interval.tagged.get(code, 0) + count
+
+    def kept(self, parcel: Parcel) -> None:
+        """Posts are in Kafka, or on disk."""
+        interval = self.interval
+        if interval is None or parcel.source != self._source:
+            return
+        interval.posts += parcel.posts
+        interval.lines += parcel.value.count(b"\n") + 1
+        if parcel.cursor is not None:
+            interval.cursor = parcel.cursor
+
+    def withheld(self, posts: int) -> None:
+        """The source has kept back so many more."""
+        interval = self.interval
+        if interval is None:
+            return
+        now = now_ms()
+        if interval.withheld and now - interval.withheld[-1].at < _WITHHELD_MS:
+            interval.withheld[-1].posts += posts
+        else:
+            interval.withheld.append(Withheld(now, posts))
+
+    def close(self, why: str, oldest_ms: int | None) -> None:
+        """The connection has ended."""
+        if self.interval is not None:
+            self.interval.ended = why
+            self.beat(oldest_ms)
+            self.interval = None
+
+    def bury(self, interval: Interval, why: str) -> None:
+        """Say of an interval of another tracker why it has no end, if it has none."""
+        if interval.ended is None:
+            self._tell(interval.key, msgspec.structs.replace(interval, ended=why))
+
+    def say(self, state: State, words: str) -> None:
+        """How the source is."""
+        if state != self.status.state:
+            SOURCE_STATE.labels(self._source, self.status.state).set(0)
+            self.status.since = now_ms()
+        SOURCE_STATE.labels(self._source, state).set(1)
+        self.status.state = state
+        self.status.words = words
+
+    def beat(self, oldest_ms: int | None) -> None:
+        """Write down what has changed. `oldest_ms`: when the oldest post came that is not kept yet."""
+        interval = self.interval
+        if interval is not None:
+            until = self._sign if oldest_ms is None else min(self._sign, oldest_ms)
+            interval.until = max(interval.until, until)
+            self._tell(interval.key, interval)
+
+    def tell_status(self) -> None:
+        """Write down how the source is."""
+        self.status.at = now_ms()
+        self._tell(self._source, self.status)
+
+    def _tell(self, key: str, entry: Interval | SourceStatus) -> None:
+        value = msgspec.json.encode(entry)
+        if self._told.get(key) != value:
+            self._told[key] = value
+            self._put(Parcel(COVERAGE.name, value, [], key.encode()))

@@ -1,0 +1,220 @@
+"""Listens to one source while this tracker has the lease: connects, takes, watches, and tries again.
+
+What ends a connection is always a `Broken`; how long to wait then is the back-off's business. Whatever happens, the
+ledger has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from time import monotonic
+
+from app.domain.backoff import Backoff, Trouble
+from app.domain.coverage import Interval
+from app.domain.events import Event
+from app.domain.watchdog import State, Watchdog, words
+from app.metrics import CONNECTIONS
+from app.sources.source import Broken, Opened, Resume, Selection, Source
+from app.tracking.budget import Budget
+from app.tracking.ledger import Ledger
+from app.tracking.taking import Taker
+
+log = logging.getLogger(__name__)
+
+IDLE = "no event is active"
+STOPPED = "its tracker has stopped, or lost the lease"
+_LOOK_SECONDS = 0.1
+_TICK_SECONDS = 1.0
+_SAY_SECONDS = 10.0
+
+
+class Listener:
+    """One source, for one tenure of the lease."""
+
+    def __init__(
+        self,
+        source: Source,
+        taker: Taker,
+        ledger: Ledger,
+        budget: Budget,
+        wanted: Callable[[], Sequence[Event]],
+        generation: int,
+    ) -> None:
+        self._source = source
+        self._taker = taker
+        self._ledger = ledger
+        self._budget = budget
+        self._wanted = wanted
+        self._generation = generation
+        self._backoff = Backoff()
+        self._watchdog = Watchdog(ledger.status.volumes, monotonic(), _hour())
+        self._asked: dict[str, int] = {}
+        self._selection = Selection()
+        self._connected: float | None = None  # monotonic
+        self._foreign = True  # another tracker's connection may be open still
+
+    async def run(self, last: Interval | None) -> None:
+        """Listen for ever; cancel it to end. `last` is the interval before, whoever had it."""
+        resume = Resume(last.cursor, last.until) if last is not None else Resume()
+        try:
+            while True:
+                if not self._wanted():
+                    await self._idle()
+                    resume = Resume()  # what came meanwhile nobody has asked for
+                    continue
+                if (over := self._budget.exceeded()) is not None:
+                    await self._pause("over budget", over, 60)
+                    continue
+                try:
+                    await self._listen(resume)
+                except Broken as broken:
+                    resume = await self._ended(str(broken), resume)
+                    await self._wait(broken)
+                else:
+                    await self._ended(IDLE, resume)
+        finally:
+            await self._ended(STOPPED, resume)
+
+    async def _ended(self, why: str, before: Resume) -> Resume:
+        """Write down the end of a connection, once all that came by it is kept; returns where to go on."""
+        interval = self._ledger.interval
+        if interval is None:
+            return before
+        log.info("connection ended", extra={"source": self._source.name, "why": why})
+        await self._taker.settle()
+        self._ledger.close(why, self._taker.oldest_ms)
+        cursor = self._taker.cursor
+        return Resume(before.cursor if cursor is None else cursor, interval.until)
+
+    async def _idle(self) -> None:
+        self._ledger.say("idle", IDLE)
+        self._ledger.tell_status()
+        while not self._wanted():  # noqa: ASYNC110 -- a view tells nobody of its changes
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _wait(self, broken: Broken) -> None:
+        """Wait before the next try."""
+        heard = monotonic() - self._connected if self._connected is not None else 0.0
+        self._connected = None
+        seconds = self._backoff.after(broken.trouble, heard=heard, retry_after=broken.retry_after)
+        if broken.trouble is Trouble.CONNECTIONS:
+            self._foreign = True
+        state: State = "refused" if broken.trouble is Trouble.DENIED else "waiting"
+        await self._pause(state, str(broken), seconds)
+
+    async def _pause(self, state: State, why: str, seconds: float) -> None:
+        """Wait, and say so meanwhile."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            again = f"; tries again in {words(left)}" if left >= 1 else ""
+            self._ledger.say(state, why + again)
+            self._ledger.tell_status()
+            await asyncio.sleep(min(left, _SAY_SECONDS))
+
+    async def _listen(self, resume: Resume) -> None:
+        """One connection; returns when no event needs it any more. Raises Broken."""
+        self._ledger.say("connecting", "connecting")
+        self._ledger.tell_status()
+        await self._select()
+        if self._foreign:
+            await self._source.release()
+            self._foreign = False
+        tasks = [asyncio.create_task(work) for work in (self._read(resume), self._follow_events(), self._watch())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _read(self, resume: Resume) -> None:
+        async with aclosing(self._source.listen(resume)) as stream:
+            async for got in stream:
+                if isinstance(got, Opened):
+                    await self._ended("the source was asked anew", resume)
+                    self._opened(got)
+                else:
+                    self._took(got)
+                    await self._taker.room()
+        raise Broken(Trouble.ENDED, f"{self._source.name} has ended the connection")
+
+    def _opened(self, opened: Opened) -> None:
+        interval = self._ledger.open(opened, self._selection, self._generation)
+        self._taker.connected(interval.connection, self._generation)
+        self._watchdog = Watchdog(self._ledger.status.volumes, monotonic(), _hour())
+        self._connected = monotonic()
+        CONNECTIONS.labels(self._source.name).inc()
+        log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
+
+    def _took(self, lines: list[bytes]) -> None:
+        now = monotonic()
+        posts = self._taker.take(lines) if lines else self._taker.sign()
+        if posts:
+            self._watchdog.posts(posts, now)
+            self._budget.read(posts)
+        else:
+            self._watchdog.sign(now)
+
+    async def _select(self) -> None:
+        """Ask the source for the events as they are now."""
+        events = self._wanted()
+        asked = {event.code: event.version for event in events}
+        lately = self._taker.lately
+        if self._source.selective:
+            self._taker.flush()
+            lately.begin(self._asked, asked)
+        try:
+            self._selection = await self._source.select(events)
+        finally:
+            lately.end(monotonic())
+        self._asked = asked
+        self._ledger.selected(self._selection)
+
+    async def _follow_events(self) -> None:
+        """Bring each change of an event to the source; returns when none is active."""
+        backoff = Backoff()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            events = self._wanted()
+            if not events:
+                return
+            if {event.code: event.version for event in events} == self._asked:
+                continue
+            try:
+                before = set(self._asked)
+                await self._select()
+                if self._source.selective and before != set(self._asked):
+                    self._watchdog.selected(monotonic())
+                backoff = Backoff()
+            except Broken as broken:
+                seconds = backoff.after(broken.trouble, retry_after=broken.retry_after)
+                log.warning("the source takes no changes", extra={"source": self._source.name, "why": str(broken)})
+                await asyncio.sleep(max(seconds, 1.0))
+
+    async def _watch(self) -> None:
+        """Write down how it goes; give up a dead socket. Raises Broken."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = monotonic()
+            self._watchdog.tick(now, _hour())
+            self._taker.lately.tick(now)
+            if self._ledger.interval is None:
+                continue  # the source has time-outs of its own for the way there
+            if self._watchdog.is_dead(now):
+                raise Broken(Trouble.ENDED, "dead socket: no sign of life for 25 s")
+            self._ledger.beat(self._taker.oldest_ms)
+            self._ledger.say(*self._watchdog.state(now))
+            self._ledger.tell_status()
+            if (over := self._budget.exceeded()) is not None:
+                raise Broken(Trouble.ENDED, over)
+
+
+def _hour() -> int:
+    return datetime.now(UTC).hour

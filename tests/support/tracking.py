@@ -1,0 +1,99 @@
+"""A tracker, a simulated source and the rest of the chain: what tests of tracking share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from app.clients.compacted import read_compacted
+from app.domain.coverage import Heard, Interval, SourceStatus, coverage, entry, intervals_of, statuses_of
+from app.settings import Settings
+from app.topics import COVERAGE
+from tests.builders import snowflake
+from tests.support import events, rows
+from tests.support.simulator import Simulator
+from tests.support.waiting import until
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 -- of the simulator
+
+
+def x(simulator: Simulator, **more: Any) -> dict[str, Any]:
+    """Settings of a chain that listens to the simulator's X."""
+    return {"sources": "x", "x_url": simulator.url, "x_bearer_token": TOKEN, **more}
+
+
+def bluesky(simulator: Simulator, **more: Any) -> dict[str, Any]:
+    """Settings of a chain that listens to the simulator's Jetstream."""
+    return {"sources": "bluesky", "bluesky_url": simulator.ws_url, **more}
+
+
+def post(number: int, text: str) -> dict[str, Any]:
+    """A post of X v2 with an id of its own, sent now."""
+    made = int(time.time() * 1000)
+    author = {"id": "77", "username": "talheim", "name": "Talheim", "created_at": "2011-03-13T07:06:40.000Z"}
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(made / 1000))
+    data = {"id": str(snowflake(made, number % 4096) + (number // 4096)), "text": text, "author_id": "77"}
+    return {"data": data | {"created_at": f"{moment}.000Z", "lang": "en"}, "includes": {"users": [author]}}
+
+
+def skeet(number: int, text: str) -> dict[str, Any]:
+    """A post of Bluesky, as the older wire of Jetstream tells of it, made now."""
+    now = int(time.time() * 1_000_000)
+    record = {"$type": "app.bsky.feed.post", "text": text, "langs": ["en"]}
+    record["createdAt"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now / 1_000_000))
+    key = tid(now * 1000 + number)
+    commit = {"rev": key, "operation": "create", "collection": "app.bsky.feed.post", "rkey": key, "record": record}
+    return {"did": "did:plc:talheim", "time_us": now, "kind": "commit", "commit": commit | {"cid": f"bafy{number}"}}
+
+
+def tid(number: int) -> str:
+    """A record key that sorts like the number (atproto TID)."""
+    alphabet = "234567abcdefghijklmnopqrstuvwxyz"
+    return "".join(alphabet[number >> shift & 31] for shift in range(60, -1, -5))
+
+
+def ledger(settings: Settings) -> tuple[list[Interval], list[SourceStatus]]:
+    """All intervals in their order, and how the sources are."""
+    entries = asyncio.run(read_compacted(settings, COVERAGE, entry)).values()
+    return sorted(intervals_of(entries), key=lambda one: one.opened), statuses_of(entries)
+
+
+def heard(settings: Settings, code: str) -> Heard:
+    """The coverage of an event by the only source."""
+    intervals, _ = ledger(settings)
+    (found,) = coverage(events.events(settings)[code], intervals, int(time.time() * 1000))
+    return found
+
+
+def state(settings: Settings) -> str:
+    """The state of the only source."""
+    _, statuses = ledger(settings)
+    return statuses[0].state if statuses else ""
+
+
+def stored(settings: Settings, code: str) -> set[str]:
+    """Ids of the posts of an event; `rows.tweets` fails if one stands twice."""
+    return {t_id for name, t_id in rows.tweets(settings) if name == code}
+
+
+def wait_stored(settings: Settings, code: str, due: Iterable[str], seconds: float = 90) -> None:
+    """Return once exactly these posts are stored."""
+    wanted = set(due)
+    until(lambda: stored(settings, code) >= wanted, f"{len(wanted)} posts of {code} are stored", seconds, pause=0.3)
+    assert stored(settings, code) == wanted
+
+
+def wait_risen(simulator: Simulator, count: int) -> None:
+    """Return once so many posts have arisen at X, sent or not."""
+    simulator.wait(
+        lambda state: sum(number for name, number in state["counts"].items() if name.startswith("x ")) >= count,
+        f"{count} posts have arisen",
+        120,
+    )
+
+
+def due(simulator: Simulator, settings: Settings, code: str) -> set[str]:
+    """Ids of the posts that X has sent for an event, by its own log of the rules in force."""
+    return simulator.due().get(f"starling:{settings.topic_prefix}:{code}", set())

@@ -16,6 +16,7 @@ from app.clients.cassandra import Writer
 from app.domain.posts import Malformed
 from app.domain.records import DeadLetter, Line, classified_record
 from app.domain.rows import Row, Rows
+from app.domain.standing import left, yields
 from app.faustapp import App
 from app.metrics import POST_AGE_SECONDS, ROWS_OF_PURGED, WRITE_SECONDS
 from app.settings import Settings
@@ -46,6 +47,7 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
             await writer.connected()
             started = monotonic()
             rows, dead = await _rows(batch, events)
+            rows = await _new(rows, writer, activity)
             refused = await writer.write(list({(row.code, row.bucket, row.post.id): row for _, row in rows}.values()))
             dead += [_dead(row, why) for row, why in refused]
             await send_all(app, bury(dead, settings))
@@ -55,6 +57,15 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
                 publisher.changed(await activity.count((place, row) for place, row in rows if id(row) not in never))
             WRITE_SECONDS.observe(monotonic() - started)
             _measure_age(row for _, row in rows)
+
+
+async def _new(rows: list[tuple[int, Row]], writer: Writer, activity: ActivityTable) -> list[tuple[int, Row]]:
+    """The rows without those that hearing the past would write, or the live path after it, over another's.
+
+    Only what is in question is looked up: a live post is while a rematch has been where it was heard.
+    """
+    asked = [row for place, row in rows if yields(row) or activity.rematched(place, row)]
+    return left(rows, await writer.standing(asked)) if asked else rows
 
 
 async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[list[tuple[int, Row]], list[DeadLetter]]:
@@ -76,7 +87,7 @@ async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[li
             continue
         for number, (line, post) in enumerate(zip(record.lines, record.posts, strict=True)):
             try:
-                rows.append((message.partition, made.row(event, record.version, line, post)))
+                rows.append((message.partition, made.row(event, record.version, line, post, record.rematch)))
             except Malformed as malformed:
                 dead.append(DeadLetter(message.topic, message.partition, message.offset, number, str(malformed), post))
     return rows, dead
@@ -89,5 +100,5 @@ def _dead(row: Row, why: str) -> DeadLetter:
 
 def _measure_age(rows: Iterable[Row]) -> None:
     now = time()
-    for received_at in {row.line.received_at for row in rows}:
+    for received_at in {row.line.received_at for row in rows if not yields(row)}:
         POST_AGE_SECONDS.observe(max(0.0, now - received_at / 1000))

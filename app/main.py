@@ -11,17 +11,20 @@ from agents.commands import add_commands
 from agents.normalization import add_normalization
 from agents.publishing import Publisher
 from agents.purging import add_purging
+from agents.rematching import add_rematching
 from agents.retelling import add_retelling
 from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
+from app.clients.rematches import decode_progress
 from app.clients.view import View
+from app.domain.rematch import Progress
 from app.faustapp import make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, full_name
+from app.topics import ACTIVITY, REMATCHES, full_name
 from app.web.health import add_health
 from tables.known_events import KnownEvents
 
@@ -36,9 +39,11 @@ def build(role: Role, settings: Settings) -> faust.App:
     publisher = Publisher(app, settings)
     if role.manages:
         activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
-        services.append(activity)
+        rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
+        services += [activity, rematches]
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
+        add_rematching(app, settings, ledger, rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
     if role.classifies:

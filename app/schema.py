@@ -63,5 +63,13 @@ def insert(settings: Settings, table: str) -> str:
     return f"INSERT INTO {settings.keyspace}.{table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 -- constants
 
 
+def standing(settings: Settings) -> str:
+    """CQL that tells of some posts of a partition how they came there."""
+    return (
+        f"SELECT t_id, origin, event_version, received_at FROM {settings.keyspace}.{TWEET} "  # noqa: S608 -- constants
+        "WHERE event_name = ? AND bucket = ? AND t_id IN ?"
+    )
+
+
 def _definitions(columns: dict[str, str]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())

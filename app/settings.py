@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     batch_records: int = Field(32, ge=1, description="records an agent takes at once; 32 of 64 posts are about 8 MB")
     batch_within: float = Field(0.1, gt=0, description="seconds an agent waits for a batch to fill")
     write_concurrency: int = Field(16, ge=1, description="Cassandra batches in flight")
+    rematch_rate: float = Field(3000, gt=0, description="raw posts a second that a rematch reads at most")
     stall_seconds: float = Field(
         60, gt=0, description="commits still while the end offset moves: /healthz fails after this"
     )

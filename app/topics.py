@@ -36,8 +36,20 @@ DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
 COVERAGE = Topic("coverage", "few", compacted=True)
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
+REMATCHES = Topic("rematches", "few", compacted=True)
 
-TOPICS = (EVENT_COMMANDS, EVENT_RESULTS, EVENTS, RAW, CLASSIFIED, DEAD_LETTERS, COVERAGE, TRACKER_LEASE, ACTIVITY)
+TOPICS = (
+    EVENT_COMMANDS,
+    EVENT_RESULTS,
+    EVENTS,
+    RAW,
+    CLASSIFIED,
+    DEAD_LETTERS,
+    COVERAGE,
+    TRACKER_LEASE,
+    ACTIVITY,
+    REMATCHES,
+)
 
 
 def full_name(topic: Topic, settings: Settings) -> str:

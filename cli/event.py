@@ -4,55 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, get_args
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 import click
+import msgspec
 
 from app.clients.event_commands import ask, new_command, read_events
 from app.clients.event_commands import refresh as refresh_all
-from app.domain.codes import check_code
 from app.domain.decisions import Action, Answer, Command, Refused, code_for, decide
 from app.domain.events import Definition, Event, Status
 from app.errors import UserError
 from app.settings import settings
 from cli import event_options as options
+from cli import event_rematch as rematches
 from cli import event_views as views
+from cli.event_arguments import with_code, with_fields, with_json, with_rematch, with_version, with_why, with_yes
 from cli.terminal import prepare, print_json, safe, waiting
-
-T = TypeVar("T")
-
-
-def _code(_: click.Context, __: click.Parameter, value: str) -> str:
-    try:
-        return check_code(value)
-    except ValueError as wrong:
-        raise UserError(str(wrong)) from None
-
-
-def _all(*decorators: Callable[[T], T]) -> Callable[[T], T]:
-    def decorate(command: T) -> T:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
-
-
-_with_code = click.argument("code", callback=_code)
-_with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_with_why = click.option("--why", default="", help="Reason, kept in the history.")
-_with_version = click.option("--version", type=click.IntRange(1), help="Refuse unless the event is at this version.")
-_with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
-_with_fields = _all(
-    click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
-    click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by, to or of an account."),
-    click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
-    click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),
-    click.option("--start", metavar="TIME", help="When to begin: ISO 8601, or now+2h."),
-    click.option("--end", metavar="TIME", help="When to stop."),
-)
 
 
 @click.group()
@@ -63,21 +33,34 @@ def event() -> None:
 
 @event.command()
 @click.argument("name")
-@_with_fields
+@with_fields
 @click.option("--code", help="Its code; follows from the name otherwise.")
 @click.option("--draft", is_flag=True, help="Do not collect until `start`.")
 @click.option("--rate", type=click.FloatRange(0), metavar="POSTS/S", help="How many posts a second are expected.")
-@_with_why
-@_with_json
+@with_rematch
+@with_why
+@with_json
 def create(
-    *, name: str, code: str | None, draft: bool, rate: float | None, why: str, as_json: bool, **fields: Any
+    *,
+    name: str,
+    code: str | None,
+    draft: bool,
+    rate: float | None,
+    rematch: str | None,
+    why: str,
+    as_json: bool,
+    **fields: Any,
 ) -> None:
     """Create the event NAME and collect for it at once, or from --start on.
 
-    A post belongs to it if a keyword, an account or a box selects it and, where given, its language does.
+    A post belongs to it if a keyword, an account or a box selects it and, where given, its language does. An event that
+    begins at once hears the raw posts of the last hour too; a draft does when it is started.
     """
     with _invalid_is_refused(as_json=as_json):
         wanted = options.definition(name=name, note=_note, **fields)
+        start = wanted.start or None
+        begins = not draft and (start is None or start <= datetime.now(UTC))
+        since = options.rematch_of_new(rematch, begins=begins, start=start, note=_note)
         command = new_command(
             "create",
             code_for(name, code),
@@ -86,22 +69,24 @@ def create(
             definition=wanted,
             draft=draft,
             expected_rate=rate,
+            rematch_since=since,
         )
         planned = decide(command, None)
     answer = _carry_out(command, as_json=as_json)
-    _say(f"created event {answer.code} (version {answer.version}, {planned.status})", as_json=as_json)
+    told = f"created event {answer.code} (version {answer.version}, {planned.status})"
+    _say(told + rematches.promise(answer.code, since), as_json=as_json)
 
 
 @event.command()
-@_with_code
+@with_code
 @click.option("--name", help="Another name; the code stays.")
-@_with_fields
+@with_fields
 @click.option("--add-keyword", "add", multiple=True, metavar="KEYWORD[,…]", help="Beside those that it has.")
 @click.option("--remove-keyword", "remove", multiple=True, metavar="KEYWORD[,…]", help="Of those that it has.")
 @click.option("--clear", multiple=True, type=click.Choice(options.CLEARABLE), help="Make a field empty.")
-@_with_version
-@_with_why
-@_with_json
+@with_version
+@with_why
+@with_json
 def edit(
     *, code: str, add: Sequence[str], remove: Sequence[str], version: int | None, why: str, as_json: bool, **fields: Any
 ) -> None:
@@ -123,24 +108,25 @@ def edit(
             raise ValueError("nothing to edit: say what to change (`starling event edit --help`)")
         command = new_command("edit", code, options.who(), why, definition=changed, expected_version=version)
     answer = _carry_out(command, as_json=as_json)
-    _say(f"edited event {code} (version {answer.version})", as_json=as_json)
+    selects_more = add or fields["keywords"] or fields["accounts"] or fields["boxes"]
+    offer = f"; `starling event rematch {code}` hears the past for what is new" if selects_more else ""
+    _say(f"edited event {code} (version {answer.version}){offer}", as_json=as_json)
 
 
 def _add_change(action: Action, done: str, about: str) -> None:
     """A command that changes nothing but the status."""
 
     @event.command(action, help=about)
-    @_with_code
-    @_with_version
-    @_with_why
-    @_with_json
+    @with_code
+    @with_version
+    @with_why
+    @with_json
     def change(*, code: str, version: int | None, why: str, as_json: bool) -> None:
         command = new_command(action, code, options.who(), why, expected_version=version)
         answer = _carry_out(command, as_json=as_json)
         _say(f"{done} event {code} (version {answer.version})", as_json=as_json)
 
 
-_add_change("start", "started", "Collect for CODE: a draft, a scheduled or a stopped event.")
 _add_change("pause", "paused", "Collect no more for CODE until `resume`.")
 _add_change("resume", "resumed", "Collect for CODE again.")
 _add_change("stop", "stopped", "End the collection for CODE.")
@@ -148,11 +134,55 @@ _add_change("archive", "archived", "Put CODE, which is over, aside for good.")
 
 
 @event.command()
-@_with_code
-@_with_yes
-@_with_version
-@_with_why
-@_with_json
+@with_code
+@with_rematch
+@with_version
+@with_why
+@with_json
+def start(*, code: str, rematch: str | None, version: int | None, why: str, as_json: bool) -> None:
+    """Collect for CODE: a draft, a scheduled or a stopped event.
+
+    The first time it hears the raw posts of the last hour too.
+    """
+    with _invalid_is_refused(as_json=as_json):
+        current = _read().get(code)
+        begins = current is not None and current.status in ("draft", "scheduled")
+        since = options.rematch_of_new(rematch, begins=begins, start=current.start if current else None, note=_note)
+        command = new_command("start", code, options.who(), why, expected_version=version, rematch_since=since)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"started event {code} (version {answer.version}){rematches.promise(code, since)}", as_json=as_json)
+
+
+@event.command()
+@with_code
+@click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h, or a time.")
+@click.option("--follow/--no-follow", default=True, help="Wait for its end, or not.")
+@with_version
+@with_why
+@with_json
+def rematch(*, code: str, since: str, follow: bool, version: int | None, why: str, as_json: bool) -> None:
+    """Have CODE hear the past: match the raw posts that are kept since a moment once more.
+
+    For keywords that are new. Rows that stand already stay as they are.
+    """
+    with _invalid_is_refused(as_json=as_json):
+        at = options.parse_since(since, "--since", datetime.now(UTC), _note)
+        if at is None:
+            raise ValueError("--since none hears nothing")
+        command = new_command("rematch", code, options.who(), why, expected_version=version, rematch_since=at)
+    answer = _carry_out(command, as_json=as_json and not follow)
+    if follow:
+        rematches.watch(settings(), code, answer.version or 0, as_json=as_json)
+    else:
+        _say(f"asked for (version {answer.version}){rematches.promise(code, at)}", as_json=as_json)
+
+
+@event.command()
+@with_code
+@with_yes
+@with_version
+@with_why
+@with_json
 def delete(*, code: str, yes: bool, version: int | None, why: str, as_json: bool) -> None:
     """Delete the event CODE; the posts collected for it stay."""
     command = new_command("delete", code, options.who(), why, expected_version=version)
@@ -167,11 +197,11 @@ def delete(*, code: str, yes: bool, version: int | None, why: str, as_json: bool
 
 
 @event.command()
-@_with_code
-@_with_yes
-@_with_version
-@_with_why
-@_with_json
+@with_code
+@with_yes
+@with_version
+@with_why
+@with_json
 def purge(*, code: str, yes: bool, version: int | None, why: str, as_json: bool) -> None:
     """Remove the event CODE and every post collected for it, for good."""
     command = new_command("purge", code, options.who(), why, expected_version=version)
@@ -186,8 +216,8 @@ def purge(*, code: str, yes: bool, version: int | None, why: str, as_json: bool)
 
 
 @event.command()
-@_with_why
-@_with_json
+@with_why
+@with_json
 def refresh(*, why: str, as_json: bool) -> None:
     """Have the manager send every event again, for readers of `events` that missed some."""
     with waiting("waiting for the manager"):
@@ -201,7 +231,7 @@ def refresh(*, why: str, as_json: bool) -> None:
 @event.command("list")
 @click.option("--status", type=click.Choice(get_args(Status)), help="Only events of this status.")
 @click.option("--all", "everything", is_flag=True, help="Deleted events too.")
-@_with_json
+@with_json
 def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
     """List the events."""
     hidden = () if everything or status else ("deleted",)
@@ -216,20 +246,21 @@ def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
 
 
 @event.command()
-@_with_code
-@_with_json
+@with_code
+@with_json
 def show(*, code: str, as_json: bool) -> None:
     """Show the event CODE."""
     found = _find(code)
+    progress = rematches.progress_of(settings(), found)
     if as_json:
-        print_json(found)
+        print_json(msgspec.to_builtins(found) | {"rematch": progress})
     else:
-        views.print_event(found)
+        views.print_event(found, rematches.lines(found, progress))
 
 
 @event.command()
-@_with_code
-@_with_json
+@with_code
+@with_json
 def history(*, code: str, as_json: bool) -> None:
     """Show who changed the event CODE, when, why, from what to what."""
     found = _find(code)

@@ -18,6 +18,8 @@ Note: TypeAlias = Callable[[str], None]
 
 CLEARABLE = ("keywords", "accounts", "boxes", "languages", "start", "end")
 _NOW = re.compile(r"now(?:([+-]\d{1,6})([smhdw]))?")
+_AGO = re.compile(r"\d{1,6}[smhdw]")
+HEAR_BACK = timedelta(hours=1)  # what a new event hears unasked
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -71,6 +73,26 @@ def parse_time(text: str, name: str, now: datetime, note: Note) -> datetime:
     if at.tzinfo is None:
         note(f"{name} is read as local time: {local.isoformat(timespec='seconds')}")
     return local.astimezone(UTC)
+
+
+def parse_since(text: str, name: str, now: datetime, note: Note) -> datetime | None:
+    """A past moment from `2h`, or a time; None of `none`."""
+    if text == "none":
+        return None
+    return parse_time(f"now-{text}" if _AGO.fullmatch(text) else text, name, now, note)
+
+
+def rematch_of_new(typed: str | None, *, begins: bool, start: datetime | None, note: Note) -> datetime | None:
+    """Since when an event hears the past: as typed, else for the last hour, if it begins now for the first time.
+
+    Its own start, where that is past already, is the earliest moment that is taken without being asked.
+    """
+    now = datetime.now(UTC)
+    if typed is not None:
+        return parse_since(typed, "--rematch", now, note)
+    if not begins:
+        return None
+    return now - HEAR_BACK if start is None else max(now - HEAR_BACK, min(start, now - timedelta(seconds=1)))
 
 
 def definition(

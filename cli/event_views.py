@@ -39,8 +39,8 @@ def print_events(events: Iterable[Event]) -> None:
     )
 
 
-def print_event(event: Event) -> None:
-    """Print all that is known of an event but its history."""
+def print_event(event: Event, rematch: Iterable[str] = ()) -> None:
+    """Print all that is known of an event but its history, and some lines about its rematch."""
     last = event.history[-1] if event.history else None
     pairs = [
         ("code", cell(event.code)),
@@ -54,6 +54,7 @@ def print_event(event: Event) -> None:
         ("end", cell(moment(event.end))),
         ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
     ]
+    pairs += [("rematch" if number == 0 else "", cell(line)) for number, line in enumerate(rematch)]
     print_pairs((name, value) for name, value in pairs if value.plain)
 
 

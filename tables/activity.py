@@ -32,18 +32,28 @@ class ActivityTable:
         """Count rows, each with its partition; returns the changed entries as partition, key and value."""
         touched: dict[str, int] = {}
         for partition, row in rows:
-            key = f"{row.code}|{partition}"
-            activity = self._live.get(key)
-            if activity is None:
-                value = self._table.data.get(key)
-                activity = self._live[key] = _decode(value) if value else Activity(born=row.born)
-            if activity.born < row.born:
-                activity = self._live[key] = Activity(born=row.born)
+            key, activity = self._entry(partition, row)
             if row.born == activity.born and activity.count(row.seen()):
                 touched[key] = partition
         changed = [(partition, key, msgspec.json.encode(self._live[key])) for key, partition in touched.items()]
         await put(self._table, changed)
         return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
+
+    def rematched(self, partition: int, row: Row) -> bool:
+        """Whether a rematch may have stored the post of a row before it was heard the usual way."""
+        _, activity = self._entry(partition, row)
+        return row.born == activity.born and activity.rematched(row.line.partition, row.line.position)
+
+    def _entry(self, partition: int, row: Row) -> tuple[str, Activity]:
+        """Key and counts for a row, of the newest life of its event."""
+        key = f"{row.code}|{partition}"
+        activity = self._live.get(key)
+        if activity is None:
+            value = self._table.data.get(key)
+            activity = self._live[key] = _decode(value) if value else Activity(born=row.born)
+        if activity.born < row.born:
+            activity = self._live[key] = Activity(born=row.born)
+        return key, activity
 
     async def forget(self, known: Container[str], owned: Container[TP]) -> list[tuple[TP, str, None]]:
         """Remove from these partitions the entries of all other events; in the form of `count`, without a value."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import stamina
 from cassandra import (
+    ConsistencyLevel,
     InvalidRequest,
     OperationTimedOut,
     RequestExecutionException,
@@ -27,7 +29,8 @@ from app import schema
 from app.clients.connection import Connection
 from app.clients.encoding import coverage_values, encode_bucket, encode_raw, encode_row
 from app.domain.coverage import Interval
-from app.domain.rows import Row
+from app.domain.rows import Key, Row
+from app.domain.standing import Standing
 from app.errors import Unavailable
 from app.metrics import ROWS_WRITTEN, WRITE_RETRIES
 from app.settings import Settings
@@ -40,6 +43,8 @@ WRITE_TIMEOUT = 10.0  # seconds; Cassandra's own is 2, the rest is queueing
 # 64 rows with their raw JSON are about 300 kB: large enough to save round trips, small beside the 16 MB limit.
 BATCH_ROWS = 64
 BATCH_BYTES = 512 * 1024
+ASKED_ROWS = 100  # of one partition, by one query
+_EPOCH = datetime(1970, 1, 1)  # the driver gives naive UTC
 
 
 def cluster(settings: Settings) -> Cluster:
@@ -117,6 +122,7 @@ class Writer(Service):
         self._listed: dict[tuple[str, int, str], None] = {}
         self._session: Session | None = None
         self._inserts: dict[str, PreparedStatement] = {}
+        self._select: PreparedStatement | None = None
         self._retrying = 0  # writes
 
     @property
@@ -153,6 +159,8 @@ class Writer(Service):
     def _prepare(self, connected: Session) -> dict[str, PreparedStatement]:
         names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET, schema.COVERAGE)
         try:
+            self._select = connected.prepare(schema.standing(self._settings))
+            self._select.consistency_level = ConsistencyLevel.LOCAL_QUORUM  # a row may not be everywhere yet
             return {name: connected.prepare(schema.insert(self._settings, name)) for name in names}
         except (InvalidRequest, *TRANSIENT) as error:
             raise Unavailable(f"Cassandra's schema is not ready ({error}); `starling migrate` makes it") from None
@@ -171,6 +179,38 @@ class Writer(Service):
         batches = [batch for group in partitions.values() for batch in _cut(group)]
         refused = await asyncio.gather(*[self._write(batch) for batch in batches])
         return [entry for entries in refused for entry in entries]
+
+    async def standing(self, rows: list[Row]) -> dict[Key, Standing]:
+        """What stands already of these posts of events, by key; waits for Cassandra like `write`."""
+        partitions: dict[tuple[str, int, str], dict[str, Row]] = {}
+        for row in rows:
+            partitions.setdefault((row.code, row.born, row.bucket), {})[row.post.id] = row
+        asked = []
+        for group in partitions.values():
+            distinct = list(group.values())
+            asked += [distinct[at : at + ASKED_ROWS] for at in range(0, len(distinct), ASKED_ROWS)]
+        found: dict[Key, Standing] = {}
+        for answer in await asyncio.gather(*[self._ask(group) for group in asked]):
+            found |= answer
+        return found
+
+    async def _ask(self, rows: list[Row]) -> dict[Key, Standing]:
+        assert self._select is not None  # noqa: S101 -- `connected` has returned
+        first = rows[0]
+        bound = self._select.bind([first.code, first.bucket, [row.post.id for row in rows]])
+        try:
+            answer = await self._until_done(bound, lambda: self._purged(first.code, first.born))
+        except Rejected:
+            if len(rows) == 1:
+                return {}  # nothing can stand under such a key; writing it will say why
+            found: dict[Key, Standing] = {}
+            for row in rows:
+                found |= await self._ask([row])
+            return found
+        return {
+            (first.code, first.bucket, post_id): Standing(origin or "", version or 0, _ms(received_at))
+            for post_id, origin, version, received_at in answer
+        }
 
     async def write_coverage(self, intervals: Iterable[Interval]) -> None:
         """Write intervals, each over what stood of it before; return when all are acknowledged."""
@@ -208,16 +248,18 @@ class Writer(Service):
                 batch.add(bound)
         return batch
 
-    async def _until_done(self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool]) -> None:
+    async def _until_done(
+        self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool]
+    ) -> Sequence[Any]:
         async with self._slots:
             try:
-                await self._execute(statement)
+                return await self._execute(statement)
             except TRANSIENT as error:
-                await self._again(statement, unwanted, error)
+                return await self._again(statement, unwanted, error)
 
     async def _again(
         self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool], error: Exception
-    ) -> None:
+    ) -> Sequence[Any]:
         """Try until Cassandra has it; the posts wait here and their offsets stand still."""
         log.warning("Cassandra does not take writes; trying again", extra={"why": _why(error)})
         self._retrying += 1
@@ -227,31 +269,32 @@ class Writer(Service):
                     WRITE_RETRIES.inc()
                     if unwanted():
                         break  # what is written after the purge would stay for ever
-                    await self._execute(statement)
+                    return await self._execute(statement)
         finally:
             self._retrying -= 1
+        return ()
 
-    async def _execute(self, statement: BatchStatement | BoundStatement) -> None:
-        """One try. The driver answers on a thread of its own."""
+    async def _execute(self, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
+        """One try; the first page of what it finds. The driver answers on a thread of its own."""
         assert self._session is not None  # noqa: S101 -- `connect` comes first
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[Sequence[Any]] = loop.create_future()
 
-        def settle(error: Exception | None) -> None:
+        def settle(rows: Sequence[Any] | None, error: Exception | None = None) -> None:
             if done.cancelled():
                 return
             if error is None:
-                done.set_result(None)
+                done.set_result(rows or ())
             else:
                 done.set_exception(error)
 
         future: Any = self._session.execute_async(statement)
         future.add_callbacks(
-            lambda _rows: loop.call_soon_threadsafe(settle, None),
-            lambda error: loop.call_soon_threadsafe(settle, error),
+            lambda rows: loop.call_soon_threadsafe(settle, rows),
+            lambda error: loop.call_soon_threadsafe(settle, None, error),
         )
         try:
-            await done
+            return await done
         except InvalidRequest as invalid:
             raise await self._verdict(invalid) from None
 
@@ -268,6 +311,11 @@ class Writer(Service):
 def _for_ever(errors: type[Exception] | tuple[type[Exception], ...]) -> Any:
     """Tries without end, 0.1 s to 10 s apart: giving up would lose posts or move an offset too early."""
     return stamina.retry_context(on=errors, attempts=None, timeout=None, wait_initial=0.1, wait_max=10.0)
+
+
+def _ms(at: datetime | None) -> int:
+    """Milliseconds since 1970 of a moment as the driver gives it: UTC without saying so."""
+    return 0 if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _cut(rows: list[Row]) -> Iterator[list[Row]]:

@@ -28,7 +28,7 @@ async def read_compacted(settings: Settings, topic: Topic, decode: Callable[[byt
     async with reader(settings, topic, from_start=True) as (consumer, ends):
         try:
             async with asyncio.timeout(settings.command_timeout):
-                while not await _reached(consumer, ends):
+                while not await has_reached(consumer, ends):
                     for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                         for record in records:
                             _apply(record.key, record.value, decode, found)
@@ -48,7 +48,8 @@ def _apply(key: bytes | None, value: bytes | None, decode: Callable[[bytes], T],
         return
 
 
-async def _reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+async def has_reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    """Whether the consumer has read up to these offsets."""
     for partition, end in ends.items():
         if await consumer.position(partition) < end:
             return False

@@ -2,7 +2,8 @@
 
 One `Activity` is kept for each event and partition of `classified_tweets`; an event's figure is the sum over its
 partitions. A post is counted once a raw position: beside the counts stands, for each raw partition, the last position
-that was counted, so a record that is read again changes nothing.
+that was counted, so a record that is read again changes nothing. A rematch reads old positions anew, each once: it has
+last positions of its own, which are kept until the next rematch.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ class Seen(Struct, frozen=True):
     hashtags: Iterable[str]
     account: str | None
     source: str
+    rematch: int = 0  # version at which the rematch was wished that found it; 0: heard when it came
 
 
 class Activity(Struct):
     """Counts of one event in one partition."""
 
     born: int = 0  # version that created the event: one of the same code may have been purged before
-    positions: dict[str, Position] = field(default_factory=dict)  # raw partition -> last counted
+    # Raw partition, or raw partition~version of a rematch -> last counted.
+    positions: dict[str, Position] = field(default_factory=dict)
+    rematch: int = 0  # the newest of which a post was counted
     posts: int = 0
     minutes: dict[int, int] = field(default_factory=dict)  # minutes since 1970, of the post's own time -> posts
     hours: dict[int, int] = field(default_factory=dict)
@@ -53,11 +57,17 @@ class Activity(Struct):
 
     def count(self, post: Seen) -> bool:
         """Count a post, unless its raw position was counted before; says whether it was new."""
-        raw = str(post.raw_partition)
-        last = self.positions.get(raw)
+        key = _lane(post.raw_partition, post.rematch)
+        last = self.positions.get(key)
         if last is not None and post.position <= tuple(last):
             return False
-        self.positions[raw] = post.position
+        if post.rematch:
+            if post.rematch < self.rematch:
+                return False  # read again: it was counted before the newer rematch began
+            if post.rematch > self.rematch:
+                self.positions = {lane: at for lane, at in self.positions.items() if "~" not in lane}
+                self.rematch = post.rematch
+        self.positions[key] = post.position
         self.posts += 1
         if post.created_ms is not None:
             self._count_time(post.created_ms)
@@ -70,6 +80,11 @@ class Activity(Struct):
         if post.account:
             _add_top(self.accounts, post.account)
         return True
+
+    def rematched(self, raw_partition: int, position: Position) -> bool:
+        """Whether a rematch may have counted what stands there before it was heard the usual way."""
+        last = self.positions.get(_lane(raw_partition, self.rematch)) if self.rematch else None
+        return last is not None and position <= tuple(last)
 
     def _count_time(self, created_ms: int) -> None:
         minute = created_ms // MINUTE_MS
@@ -97,6 +112,10 @@ def merge(parts: Iterable[Activity]) -> Activity:
         for oldest in sorted(counts)[:-most]:
             del counts[oldest]
     return total
+
+
+def _lane(raw_partition: int, rematch: int) -> str:
+    return f"{raw_partition}~{rematch}" if rematch else str(raw_partition)
 
 
 def _add(counts: dict[str, int], key: str) -> None:

@@ -11,24 +11,27 @@
 | delete | any but active | deleted: its rows stay, its code stays taken |
 | purge | any but active | purging, then gone with its rows |
 | reshard | any but deleted | the same, laid out anew for posts yet to come |
+| rematch | active, paused, stopped | the same, and it hears what was said since a moment |
+
+`create` and `start` may ask for a rematch too, where the event is active then.
 
 `refresh` changes no event and is not decided here.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from app.domain.codes import check_code, code_of
-from app.domain.events import Change, Definition, Event, Status, check_selects
+from app.domain.events import Change, Definition, Event, Rematch, Status, check_selects
 from app.domain.partitioning import DAY, EXPECTED_RATE, HOUR, MINUTE, TEN_MINUTES, BucketRule, rule_for
 
 Action: TypeAlias = Literal[
-    "create", "edit", "start", "pause", "resume", "stop", "archive", "delete", "purge", "refresh", "reshard"
+    "create", "edit", "start", "pause", "resume", "stop", "archive", "delete", "purge", "refresh", "reshard", "rematch"
 ]
 Reason: TypeAlias = Literal["exists", "unknown", "state", "version", "invalid"]
 
@@ -42,6 +45,7 @@ _FROM: dict[str, tuple[Status, ...]] = {
     "delete": ("draft", "scheduled", "paused", "stopped", "archived"),
     "purge": ("draft", "scheduled", "paused", "stopped", "archived", "deleted", "purging"),
     "reshard": ("draft", "scheduled", "active", "paused", "stopped", "archived"),
+    "rematch": ("active", "paused", "stopped"),
 }
 _TO: dict[str, Status] = {
     "start": "active",
@@ -55,6 +59,8 @@ _TO: dict[str, Status] = {
 MAX_RATE = 100_000.0  # posts a second; more than all of X ever had
 MAX_SHARDS = 10_000
 MAX_WHY = 2000
+MAX_BACK = timedelta(days=366)  # of a rematch; what is kept reaches back much less
+MAX_REMATCHES = 8  # wishes that an event remembers
 # Half of what a record may hold: an event that many edits of many keywords have blown up must still be sent.
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -73,6 +79,7 @@ class Command(Struct, frozen=True, kw_only=True):
     draft: bool = False
     expected_rate: float | None = None  # posts a second, for create
     rule: BucketRule | None = None  # for reshard
+    rematch_since: datetime | None = None  # for rematch; also with create and start
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -121,7 +128,10 @@ def decide(command: Command, current: Event | None, last_version: int = 0) -> Ev
         return _edit(command, current)
     if command.action == "reshard":
         return _reshard(command, current)
-    return _change(command, current, {"status": _TO[command.action]})
+    changes: dict[str, object] = {"status": _TO[command.action]} if command.action in _TO else {}
+    if command.action in ("rematch", "start"):
+        changes |= _rematch(command, current)
+    return _change(command, current, changes)
 
 
 _PAST = {
@@ -134,6 +144,7 @@ _PAST = {
     "delete": "deleted",
     "purge": "purged",
     "reshard": "laid out anew",
+    "rematch": "rematched",
 }
 
 
@@ -153,11 +164,20 @@ def _create(command: Command, current: Event | None, last_version: int) -> Event
         raise Refused("invalid", f"{rate:g} posts a second is not above 0 and at most {MAX_RATE:g}")
     ahead = event.start is not None and event.start > command.at
     status: Status = "draft" if command.draft else "scheduled" if ahead else "active"
+    if command.rematch_since is not None and status != "active":
+        raise Refused("invalid", f"a {status} event hears nothing yet: ask for the past when it starts")
     version = last_version + 1
+    event = msgspec.structs.replace(event, status=status, version=version, buckets=(rule_for(rate),))
     change = Change(
-        version=version, at=command.at, who=command.who, why=command.why, action="create", command=command.id
+        version=version,
+        at=command.at,
+        who=command.who,
+        why=command.why,
+        action="create",
+        changed=_told(command),
+        command=command.id,
     )
-    return msgspec.structs.replace(event, status=status, version=version, buckets=(rule_for(rate),), history=(change,))
+    return msgspec.structs.replace(event, **_wished(command, event, version), history=(change,))
 
 
 def _defined(command: Command) -> Event:
@@ -190,16 +210,49 @@ def _reshard(command: Command, current: Event) -> Event:
     return _change(command, current, {"buckets": (*current.buckets, rule)})
 
 
+def _rematch(command: Command, current: Event) -> dict[str, object]:
+    if command.rematch_since is None and command.action == "rematch":
+        raise Refused("invalid", "a rematch needs a moment from which on to hear")
+    return _wished(command, current, current.version + 1)
+
+
+def _wished(command: Command, current: Event, version: int) -> dict[str, object]:
+    """The change of the event by which it hears the past; nothing where the command does not ask. Raises Refused."""
+    since = command.rematch_since
+    if since is None:
+        return {}
+    if since.tzinfo is None:
+        raise Refused("invalid", f"time {since.isoformat()} has no time zone")
+    if not timedelta(0) < command.at - since <= MAX_BACK:
+        raise Refused("invalid", f"a rematch hears the past: since a moment gone by, at most {MAX_BACK.days} days ago")
+    wishes = (*current.rematches, Rematch(version, since))
+    if len(wishes) > MAX_REMATCHES:
+        # The oldest may not have been heeded yet: the one after it, which will be, asks for both.
+        first, second, *rest = wishes
+        wishes = (Rematch(second.version, min(first.since, second.since)), *rest)
+    return {"rematches": wishes}
+
+
+def _told(command: Command) -> dict[str, tuple[object, object]]:
+    """What the history says of a rematch."""
+    since = command.rematch_since
+    return {} if since is None else {"rematch": (None, msgspec.to_builtins(since))}
+
+
 def _change(command: Command, current: Event, changes: dict[str, object]) -> Event:
     version = current.version + 1
-    changed = {field: (getattr(current, field), value) for field, value in changes.items() if field != "buckets"}
+    changed = {
+        field: (getattr(current, field), value)
+        for field, value in changes.items()
+        if field not in ("buckets", "rematches")
+    }
     change = Change(
         version=version,
         at=command.at,
         who=command.who,
         why=command.why,
         action=command.action,
-        changed=msgspec.to_builtins(changed),
+        changed=msgspec.to_builtins(changed) | (_told(command) if "rematches" in changes else {}),
         command=command.id,
     )
     event = msgspec.structs.replace(current, **changes, version=version, history=(*current.history, change))

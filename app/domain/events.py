@@ -39,6 +39,13 @@ class Change(Struct, frozen=True, kw_only=True):
     command: str = ""  # id of the command that made it
 
 
+class Rematch(Struct, frozen=True):
+    """A wish that an event hear what was said since a moment; named by the version at which it was made."""
+
+    version: int
+    since: datetime
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """An event as it stands in the `events` topic: whole, at one version.
 
@@ -56,6 +63,7 @@ class Event(Struct, frozen=True, kw_only=True):
     end: datetime | None = None  # when an active event stops
     version: int = 1
     buckets: tuple[BucketRule, ...] = ()  # append-only, see partitioning
+    rematches: tuple[Rematch, ...] = ()  # the last few wishes, in order; `rematch` says what became of them
     history: tuple[Change, ...] = ()
 
     @property

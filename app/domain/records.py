@@ -63,6 +63,7 @@ class ClassifiedRecord(Struct, frozen=True):
     version: int
     lines: list[Line]
     posts: list[bytes]
+    rematch: int = 0  # version at which the rematch was wished that sent it; 0: what is heard now
 
 
 class DeadLetter(Struct, frozen=True):
@@ -126,9 +127,10 @@ def raw_record(
     )
 
 
-def classified_headers(version: int, lines: Iterable[Line]) -> Headers:
+def classified_headers(version: int, lines: Iterable[Line], rematch: int = 0) -> Headers:
     """Headers of a classified record."""
-    return [("event_version", str(version).encode()), ("lines", _lines_encoder.encode(list(lines)))]
+    headers = [("event_version", str(version).encode()), ("lines", _lines_encoder.encode(list(lines)))]
+    return [*headers, ("rematch", str(rematch).encode())] if rematch else headers
 
 
 def classified_record(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | None]) -> ClassifiedRecord:
@@ -138,9 +140,10 @@ def classified_record(key: bytes | None, value: bytes | None, headers: Mapping[s
     try:
         lines = _lines_decoder.decode(headers["lines"] or b"")
         version = int(headers["event_version"] or b"")
+        rematch = int(headers.get("rematch") or 0)
     except (KeyError, ValueError, msgspec.DecodeError) as wrong:
         raise ValueError(f"a classified record with wrong headers: {wrong}") from None
     posts = value.split(b"\n")
     if len(posts) != len(lines):
         raise ValueError(f"a classified record with {len(posts)} posts and headers for {len(lines)}")
-    return ClassifiedRecord(key.decode("utf-8", "replace"), version, lines, posts)
+    return ClassifiedRecord(key.decode("utf-8", "replace"), version, lines, posts, rematch)

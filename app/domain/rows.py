@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
@@ -15,6 +15,8 @@ from app.domain.normalize import Value, normalize
 from app.domain.partitioning import bucket_of
 from app.domain.posts import Control, Malformed, Post, read
 from app.domain.records import Line
+
+Key: TypeAlias = tuple[str, str, str]  # event, bucket, post
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://starling/event/post").bytes
 _INDEX = {name: index for index, name in enumerate(POST_COLUMNS | OUR_POST_COLUMNS)}
@@ -48,6 +50,13 @@ class Row(Struct):
     way_values: list[Any]  # of OUR_COLUMNS
     line: Line
     born: int  # of the event, which may be purged and created again
+    version: int  # of the event for which it was classified
+    rematch: int = 0  # version at which the rematch was wished that found it
+
+    @property
+    def key(self) -> Key:
+        """Its primary key."""
+        return self.code, self.bucket, self.post.id
 
     @property
     def values(self) -> list[Any]:
@@ -71,6 +80,7 @@ class Row(Struct):
             hashtags=post[_HASHTAGS] or (),  # type: ignore[arg-type]
             account=post[_ACCOUNT],  # type: ignore[arg-type]
             source=self.line.source,
+            rematch=self.rematch,
         )
 
 
@@ -80,13 +90,13 @@ class Rows:
     def __init__(self) -> None:
         self._known: dict[tuple[int, tuple[int, int, int]], NormalizedPost] = {}
 
-    def row(self, event: Event, version: int, line: Line, raw: bytes) -> Row:
+    def row(self, event: Event, version: int, line: Line, raw: bytes, rematch: int = 0) -> Row:
         """The row of a post classified for an event. Raises Malformed, though classification has read it before."""
         place = line.partition, line.position
         post = self._known.get(place)
         if post is None or post.raw != raw:
             post = self._known[place] = normalized(_only(read(raw)))
-        return row_of(event, version, line, post)
+        return row_of(event, version, line, post, rematch)
 
 
 def _only(posts: list[Post] | Control) -> Post:
@@ -100,7 +110,7 @@ def normalized(post: Post) -> NormalizedPost:
     return NormalizedPost(post.id, post.raw, normalize(post))
 
 
-def row_of(event: Event, version: int, line: Line, post: NormalizedPost) -> Row:
+def row_of(event: Event, version: int, line: Line, post: NormalizedPost, rematch: int = 0) -> Row:
     """The row of a post for an event."""
     bucket, since, seconds = bucket_of(event.buckets, post.id, post.values[_CREATED])  # type: ignore[arg-type]
     return Row(
@@ -113,6 +123,8 @@ def row_of(event: Event, version: int, line: Line, post: NormalizedPost) -> Row:
         [bucket, line.matched, version, line.origin, line.source, line.received_at],
         line,
         event.born,
+        version,
+        rematch,
     )
 
 

@@ -121,6 +121,33 @@ def test_raw_partitions_are_counted_apart() -> None:
     assert activity.positions == {"1": (9, 0, 0), "2": (4, 0, 0)}
 
 
+def test_a_rematch_counts_old_positions_once() -> None:
+    live = counted(seen(offset) for offset in (5, 9))
+    again = [seen(offset, rematch=7) for offset in (3, 4, 9)]
+    for activity in (live, reloaded(live)):
+        assert [activity.count(post) for post in again] == [True, True, True]
+        assert [reloaded(activity).count(post) for post in again] == [False, False, False]
+        assert (activity.posts, activity.rematch) == (5, 7)
+        assert activity.count(seen(10))
+
+
+def test_a_newer_rematch_forgets_the_positions_of_the_older_and_what_it_is_still_sent() -> None:
+    activity = counted([seen(5), seen(3, rematch=7), seen(4, raw=1, rematch=7), seen(2, rematch=9)])
+    assert activity.positions == {"0": (5, 0, 0), "0~9": (2, 0, 0)}
+    before = msgspec.json.encode(activity)
+    assert not activity.count(seen(4, rematch=7)), "it was counted, or is sent again by the newer one"
+    assert msgspec.json.encode(activity) == before
+
+
+def test_it_is_known_where_a_rematch_has_been() -> None:
+    activity = counted([seen(5), seen(3, 2, rematch=7)])
+    assert activity.rematched(0, (3, 2, 0))
+    assert activity.rematched(0, (1, 9, 9))
+    assert not activity.rematched(0, (3, 3, 0))
+    assert not activity.rematched(1, (0, 0, 0))
+    assert not counted([seen(5)]).rematched(0, (1, 0, 0))
+
+
 SPANS = {"minutes": (MINUTE_MS, MINUTES), "hours": (60 * MINUTE_MS, HOURS), "days": (DAY_MS, DAYS)}
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,9 +15,11 @@ import pytest
 
 import cli
 import cli.event
+import cli.event_rematch
 from app.clients.event_commands import NoAnswer
 from app.domain.decisions import Answer, Command, Refused, decide
 from app.domain.events import Event
+from app.domain.rematch import Progress, Stretch
 from app.settings import Settings
 from cli.event_options import parse_box, parse_time, split_keywords, split_list, who
 from cli.terminal import safe
@@ -31,6 +33,7 @@ class Manager:
 
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
+        self.progress: dict[str, Progress] = {}
         self.asked: list[Command] = []
         self.silent = False
 
@@ -50,6 +53,9 @@ class Manager:
 
     async def read_events(self, _: Settings) -> dict[str, Event]:
         return dict(self.events)
+
+    async def read_progress(self, _: Settings, code: str) -> Progress | None:
+        return self.progress.get(code)
 
 
 class Ran(NamedTuple):
@@ -74,6 +80,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     made = Manager()
     monkeypatch.setattr(cli.event, "ask", made.ask)
     monkeypatch.setattr(cli.event, "read_events", made.read_events)
+    monkeypatch.setattr(cli.event_rematch, "read_progress", made.read_progress)
     return made
 
 
@@ -197,13 +204,15 @@ def test_the_person_is_the_one_named_or_logged_in(monkeypatch: pytest.MonkeyPatc
 
 def test_an_event_is_created_shown_edited_and_has_a_history(run: Run, manager: Manager) -> None:
     made = run("create", "2012 Hurricane Sandy", "-k", 'sandy, "storm surge"', "--account", "@NHC", "--why", "warned")
-    assert made == (0, "created event 2012-hurricane-sandy (version 1, active)\n", "")
+    assert (made.status, made.err) == (0, "")
+    assert made.out.startswith("created event 2012-hurricane-sandy (version 1, active); it hears what was said since ")
     event = manager.events["2012-hurricane-sandy"]
     assert event.keywords == ("sandy", '"storm surge"')
     assert event.accounts == ("nhc",)
     assert '"storm surge"' in run("show", "2012-hurricane-sandy").out
     edited = run("edit", "2012-hurricane-sandy", "--add-keyword", "nyc", "--remove-keyword", "SANDY")
-    assert edited == (0, "edited event 2012-hurricane-sandy (version 2)\n", "")
+    offer = "`starling event rematch 2012-hurricane-sandy` hears the past for what is new"
+    assert edited == (0, f"edited event 2012-hurricane-sandy (version 2); {offer}\n", "")
     assert manager.events["2012-hurricane-sandy"].keywords == ('"storm surge"', "nyc")
     lines = run("history", "2012-hurricane-sandy").out
     for shown in ("create", "warned", "keywords - sandy", "keywords + nyc"):
@@ -223,7 +232,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
     assert json.loads(invalid.out)["reason"] == "invalid"
     (first, _) = json.loads(run("list", "--json").out)
     shown = json.loads(run("show", flood.code, "--json").out)
-    assert shown.keys() - first.keys() == {"history"}
+    assert shown.keys() - first.keys() == {"history", "rematch"}
     (change,) = json.loads(run("history", flood.code, "--json").out)
     assert change.keys() == {"version", "at", "who", "action", "why", "changed", "command"}
 
@@ -323,6 +332,82 @@ def test_a_deleted_event_keeps_its_rows_and_is_hidden(run: Run, flood: Event) ->
     assert run("list", "--all").out == "no events\n"
 
 
+def asked_since(manager: Manager) -> timedelta | None:
+    """How long before it the last command wants the past heard."""
+    command = manager.asked[-1]
+    return None if command.rematch_since is None else command.at - command.rematch_since
+
+
+def about(asked: timedelta | None, wanted: timedelta) -> bool:
+    return asked is not None and abs(asked - wanted) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hears"),
+    [
+        ((), timedelta(hours=1)),
+        (("--rematch", "2h"), timedelta(hours=2)),
+        (("--rematch", "none"), None),
+        (("--rematch", "now-30m"), timedelta(minutes=30)),
+        (("--start", "now-10m"), timedelta(minutes=10)),  # it began then: what was said before is not its own
+        (("--start", "now-3d"), timedelta(hours=1)),
+        (("--draft",), None),
+        (("--start", "now+2h"), None),
+    ],
+)
+def test_a_new_event_hears_the_last_hour_unless_told_otherwise(
+    run: Run, manager: Manager, typed: tuple[str, ...], hears: timedelta | None
+) -> None:
+    assert run("create", "X", "-k", "x", *typed).status == 0
+    asked = asked_since(manager)
+    assert asked is None if hears is None else about(asked, hears)
+
+
+def test_a_draft_hears_the_last_hour_when_it_starts_for_the_first_time(run: Run, manager: Manager) -> None:
+    refused = run("create", "X", "-k", "x", "--draft", "--rematch", "1h")
+    assert refused.error == "a draft event hears nothing yet: ask for the past when it starts"
+    run("create", "X", "-k", "x", "--draft")
+    assert "; it hears what was said since" in run("start", "x").out
+    assert about(asked_since(manager), timedelta(hours=1))
+    run("stop", "x")
+    assert run("start", "x").out == "started event x (version 4)\n"
+    assert asked_since(manager) is None
+    run("stop", "x")
+    run("start", "x", "--rematch", "3h")
+    assert about(asked_since(manager), timedelta(hours=3))
+
+
+def test_a_rematch_is_asked_for(run: Run, manager: Manager, flood: Event) -> None:
+    ran = run("rematch", flood.code, "--since", "2h", "--no-follow")
+    assert ran.out.startswith("asked for (version 2); it hears what was said since ")
+    assert about(asked_since(manager), timedelta(hours=2))
+    assert [change.action for change in manager.events[flood.code].history] == ["create", "rematch"]
+    assert "rematch: none →" in run("history", flood.code).out
+    for wrong in ("now+1h", "none", "yesterday"):
+        assert run("rematch", flood.code, "--since", wrong, "--no-follow").status == 1
+
+
+def progress(event: Event, **more: Any) -> Progress:
+    given = {"since": NOW, "until": NOW, "at": NOW, "posts": 1200, "matched": 34, "stretches": {0: Stretch(0, 50, 100)}}
+    return Progress(code=event.code, born=event.born, version=event.version, **given | more)
+
+
+def test_show_tells_how_far_a_rematch_is(run: Run, manager: Manager, flood: Event) -> None:
+    assert "the manager has not begun it" in " ".join(run("show", flood.code).out.split())
+    manager.progress[flood.code] = progress(flood)
+    assert "50%, since" in run("show", flood.code).out
+    assert "1,200 posts read, 34 match" in " ".join(run("show", flood.code).out.split())
+    assert json.loads(run("show", flood.code, "--json").out)["rematch"]["matched"] == 34
+    manager.progress[flood.code] = progress(flood, state="done", kept_since=NOW, sources={"x": 9, "x-v1": 1})
+    shown = " ".join(run("show", flood.code).out.split())
+    assert "done, since" in shown
+    assert "raw posts are kept since" in shown
+    assert "STARLING_X_SEARCH" in shown
+    assert "STARLING_SOURCES=bluesky" in shown
+    manager.progress[flood.code] = progress(flood, state="done", sources={"x": 9, "bluesky": 1})
+    assert "STARLING_X_SEARCH" not in run("show", flood.code).out
+
+
 def test_control_characters_are_refused(run: Run) -> None:
     assert run("create", "a\x07b", "-k", "x").error == r"the name 'a\x07b' holds a control character"
     assert run("create", "ab", "-k", "x\x1by").error == r"keyword 'x\x1by' holds a control character"
@@ -378,7 +463,7 @@ def test_each_command_has_help_and_json(run: Run, command: str) -> None:
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    wanted = "create list show edit start pause resume stop archive delete purge refresh history"
+    wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history"
     assert set(COMMANDS) == set(wanted.split())
 
 

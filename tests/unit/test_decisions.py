@@ -11,7 +11,7 @@ import pytest
 
 from app.domain import decisions
 from app.domain.decisions import Action, Answer, Command, Refused, decide
-from app.domain.events import Change, Definition, Event, Status
+from app.domain.events import Change, Definition, Event, Rematch, Status
 from app.domain.partitioning import HOUR, MINUTE, BucketRule, rule_for
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -50,6 +50,7 @@ BECOMES: dict[str, dict[str, str]] = {
     "archive": dict.fromkeys(("draft", "stopped"), "archived"),
     "delete": dict.fromkeys(LIVING - {"active"}, "deleted"),
     "purge": dict.fromkeys((LIVING | {"deleted", "purging"}) - {"active"}, "purging"),
+    "rematch": {state: state for state in ("active", "paused", "stopped")},
     "create": {},
     "refresh": {},
 }
@@ -58,6 +59,7 @@ WITH: dict[str, dict[str, Any]] = {
     "edit": {"definition": Definition(keywords=("flood", "storm"))},
     "reshard": {"rule": BucketRule(since=NOW_MS + 1, seconds=HOUR, shards=1)},
     "create": {"definition": FLOOD},
+    "rematch": {"rematch_since": NOW - timedelta(hours=1)},
 }
 
 
@@ -318,6 +320,64 @@ def test_a_rule_that_would_move_stored_posts_or_makes_no_sense_is_refused(wrong:
 
 def test_an_event_without_rules_gets_its_first() -> None:
     assert decide(command("reshard", rule=rule()), standing(buckets=())).buckets == (rule(),)
+
+
+# ---- rematch
+
+
+def test_an_event_hears_the_past_from_a_moment_on() -> None:
+    since = NOW - timedelta(hours=2)
+    after = decide(command("rematch", rematch_since=since, why="late"), standing("paused"))
+    assert after.rematches == (Rematch(8, since),)
+    assert after.history[-1].changed == {"rematch": (None, "2024-05-01T10:00:00Z")}
+    assert after.history[-1].why == "late"
+    again = decide(command("rematch", rematch_since=since), after)
+    assert again.rematches == (Rematch(8, since), Rematch(9, since))
+
+
+def test_a_new_event_and_one_that_starts_may_hear_the_past_at_once() -> None:
+    since = NOW - timedelta(hours=1)
+    created = decide(command("create", definition=FLOOD, rematch_since=since), None, 4)
+    assert (created.version, created.rematches) == (5, (Rematch(5, since),))
+    assert created.history[0].changed == {"rematch": (None, "2024-05-01T11:00:00Z")}
+    started = decide(command("start", rematch_since=since), standing("draft"))
+    assert (started.status, started.rematches) == ("active", (Rematch(8, since),))
+    assert started.history[-1].changed == {
+        "status": ("draft", "active"),
+        "rematch": (None, "2024-05-01T11:00:00Z"),
+    }
+    assert decide(command("start"), standing("draft")).rematches == ()
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        (None, "needs a moment"),
+        (NOW, "since a moment gone by"),
+        (SOON, "since a moment gone by"),
+        (NOW - timedelta(days=367), "at most 366 days"),
+        (datetime(2024, 5, 1, 11), "no time zone"),
+    ],
+)
+def test_a_moment_that_cannot_be_heard_is_refused(since: datetime | None, why: str) -> None:
+    reason, message = refusal(command("rematch", rematch_since=since), standing())
+    assert reason == "invalid"
+    assert why in message
+
+
+@pytest.mark.parametrize("rest", [{"draft": True}, {"definition": Definition(name="F", keywords=("f",), start=SOON)}])
+def test_an_event_that_does_not_begin_hears_nothing(rest: dict[str, Any]) -> None:
+    asked = command("create", **{"definition": FLOOD, "rematch_since": NOW - timedelta(hours=1)} | rest)
+    assert "hears nothing yet" in refusal(asked, None)[1]
+
+
+def test_of_many_wishes_none_is_lost() -> None:
+    event = standing()
+    for hours in (9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2):
+        event = decide(command("rematch", rematch_since=NOW - timedelta(hours=hours)), event)
+    assert len(event.rematches) == decisions.MAX_REMATCHES
+    assert min(wish.since for wish in event.rematches) == NOW - timedelta(hours=9)
+    assert [wish.version for wish in event.rematches] == list(range(11, 19))
 
 
 # ---- commands and answers on the wire

@@ -1,0 +1,118 @@
+"""How far a rematch is: an event hears anew what is kept of the raw posts since a moment.
+
+`events.Rematch` is the wish. `Progress` is what became of it, in the topic `rematches`, one an event: at once what the
+job goes on from after a kill and what people see. Positions and counts stand in one value, so they always agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.domain.classify import Intake
+from app.domain.events import Event, Rematch
+
+# waiting: for the workers, which have enough to do; ended: before its time, `why` says for what reason.
+State: TypeAlias = Literal["running", "waiting", "done", "ended"]
+
+MAX_SOURCES = 20  # told apart
+OTHER_SOURCES = "other"
+X_SOURCES = frozenset(("x", "x-v1"))
+_HEARS = ("active", "paused", "stopped")
+
+
+class Stretch(Struct, frozen=True, array_like=True):
+    """Offsets of one raw partition: where the rematch began, what it reads next, and where it stops (exclusive)."""
+
+    start: int
+    next: int
+    stop: int
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far the rematch of an event is."""
+
+    code: str
+    born: int  # of the event, as versions of the same code may belong to a purged one
+    version: int  # of the wish
+    since: datetime
+    until: datetime  # when the stop line was drawn; what comes later is heard the usual way
+    kept_since: datetime | None = None  # where the raw posts do not reach back to `since`
+    state: State = "running"
+    why: str = ""
+    at: datetime  # when this was told
+    stretches: dict[int, Stretch]  # by raw partition
+    posts: int = 0  # read
+    matched: int = 0  # of these; how many of them stand in Cassandra already is known to the workers alone
+    sources: dict[str, int] = {}  # posts by the source that they came from
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be done."""
+        return self.state in ("done", "ended")
+
+    @property
+    def reached(self) -> bool:
+        """Whether every partition is read up to its stop line."""
+        return all(stretch.next >= stretch.stop for stretch in self.stretches.values())
+
+    @property
+    def records_all(self) -> int:
+        """Raw records to read."""
+        return sum(stretch.stop - stretch.start for stretch in self.stretches.values())
+
+    @property
+    def records_done(self) -> int:
+        """Raw records read."""
+        return sum(stretch.next - stretch.start for stretch in self.stretches.values())
+
+    @property
+    def only_x(self) -> bool:
+        """Whether all that it heard came from X, which sends only what events asked for at that time."""
+        return bool(self.sources) and self.sources.keys() <= X_SOURCES
+
+    def after(self, reached: dict[int, int], heard: Iterable[tuple[str, Intake]], at: datetime) -> Progress:
+        """The progress once records up to these offsets were dealt with; `heard` has each with its source."""
+        stretches = self.stretches | {
+            number: replace(stretch, next=max(stretch.next, min(reached[number], stretch.stop)))
+            for number, stretch in self.stretches.items()
+            if number in reached
+        }
+        sources, posts, matched = dict(self.sources), self.posts, self.matched
+        for source, intake in heard:
+            posts += intake.posts
+            matched += intake.matched
+            if intake.posts:
+                name = source if source in sources or len(sources) < MAX_SOURCES else OTHER_SOURCES
+                sources[name] = sources.get(name, 0) + intake.posts
+        return replace(self, stretches=stretches, posts=posts, matched=matched, sources=sources, state="running", at=at)
+
+
+def due(event: Event, progress: Progress | None) -> Rematch | None:
+    """What the event has still to hear: all that was wished and is not over, as one; None if there is nothing.
+
+    A newer wish takes up what an older one has left, so that an event has one job at most. One whose event is deleted,
+    archived or purged is due too, so that its end is told.
+    """
+    if not event.rematches:
+        return None
+    newest = event.rematches[-1].version
+    if progress is not None and progress.born != event.born:
+        progress = None  # of an event of the same code that was purged
+    if progress is not None and progress.version == newest:
+        return None if progress.over else Rematch(newest, progress.since)
+    if progress is None:
+        return Rematch(newest, min(wish.since for wish in event.rematches))
+    since = [wish.since for wish in event.rematches if wish.version > progress.version]
+    return Rematch(newest, min([*since, progress.since] if not progress.over else since))
+
+
+def cannot_hear(event: Event | None) -> str | None:
+    """Why an event hears nothing any more; None if it does."""
+    if event is None or event.status in _HEARS:
+        return None
+    return f"the event is {'being purged' if event.status == 'purging' else event.status}"

@@ -24,6 +24,10 @@ class Splitter:
         self._most = most
         self._begun: list[bytes] = []  # a line without its end, in the pieces that it came in
         self._size = 0
+        self._slow = 0  # bytes since a line has ended
+        # Whether the last piece ended a line, or much has come since one ended. A line that comes byte by byte is no
+        # sign of life: its end may never come.
+        self.alive = True
 
     @property
     def begun(self) -> bool:

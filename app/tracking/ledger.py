@@ -119,9 +119,11 @@ class Ledger:
         else:
             interval.withheld.append(Withheld(now, posts))
 
-    def close(self, why: str, oldest_ms: int | None) -> None:
-        """The connection has ended."""
+    def close(self, why: str, oldest_ms: int | None, *, broken: bool) -> None:
+        """The connection has ended. One that was not broken but left was alive to the last, as far as can be known."""
         if self.interval is not None:
+            if not broken:
+                self.sign(now_ms())
             self.interval.ended = why
             self.beat(oldest_ms)
             self.interval = None

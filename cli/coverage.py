@@ -62,17 +62,17 @@ async def _read(current: Settings, code: str) -> tuple[Event, list[Interval], in
     """The event, the whole ledger, and the posts that X alone found to match. Raises UserError, Unavailable."""
     from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
     from app.clients.event_commands import read_events  # noqa: PLC0415
+    from app.clients.ledger import read_intervals  # noqa: PLC0415
     from app.domain.classify import Intake  # noqa: PLC0415
-    from app.domain.coverage import entry, intervals_of  # noqa: PLC0415
-    from app.topics import ACTIVITY, COVERAGE  # noqa: PLC0415
+    from app.topics import ACTIVITY  # noqa: PLC0415
 
-    events, entries, counts = await asyncio.gather(
-        read_events(current), read_compacted(current, COVERAGE, entry), read_compacted(current, ACTIVITY, bytes)
+    events, intervals, counts = await asyncio.gather(
+        read_events(current), read_intervals(current), read_compacted(current, ACTIVITY, bytes)
     )
     if code not in events:
         raise UserError(f"there is no event {code!r}; `starling event list` shows all")
     intake = (msgspec.json.decode(value, type=Intake) for key, value in counts.items() if key.startswith("*|"))
-    return events[code], intervals_of(entries.values()), sum(part.platform_only.get(code, 0) for part in intake)
+    return events[code], intervals, sum(part.platform_only.get(code, 0) for part in intake)
 
 
 def _plain(heard: Heard) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -100,6 +100,9 @@ class Listener:
     async def _idle(self) -> None:
         self._ledger.say("idle", IDLE)
         self._ledger.tell_status()
+        with suppress(Broken):  # what it is asked for without a connection costs nothing
+            self._selection = await self._source.select([])
+            self._asked = {}
         while not self._wanted():  # noqa: ASYNC110 -- a view tells nobody of its changes
             await asyncio.sleep(_LOOK_SECONDS)
 

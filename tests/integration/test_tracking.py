@@ -162,6 +162,7 @@ def an_event_is_listened_for_from_its_start_to_its_end(stack: Stack) -> None:
         (interval,) = tracking.ledger(running.settings)[0]
         assert interval.ended == "no event is active"
         until(lambda: tracking.state(running.settings) == "idle", "it is idle")
+        until(lambda: simulator.rules() == [], "X is asked for nothing any more")
         assert tracking.heard(running.settings, "flood").gaps == []
 
 

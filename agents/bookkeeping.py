@@ -1,48 +1,39 @@
-"""Bookkeeping: the ledger of what was heard, from `coverage` to Cassandra, for those who have only the rows later."""
+"""Bookkeeping: the ledger of what was heard, from `coverage` to Cassandra, for those who have only the rows later.
+
+By a view and not by an agent: the ledger is small, its newest state is all that counts, and writing it twice is writing
+it once. Of the processes that could, the owner of the first partition of `classified_tweets` does it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from faust.types import TP
 
-import msgspec
-from faust.types import EventT, StreamT
-
-from agents.batches import batches
-from agents.sending import bury, send_all
 from app.clients.cassandra import Writer
-from app.domain.coverage import Interval, entry
-from app.domain.records import DeadLetter
+from app.clients.view import View
+from app.domain.coverage import Entry, Interval, entry
 from app.faustapp import App
 from app.settings import Settings
-from app.topics import COVERAGE, full_name
+from app.topics import CLASSIFIED, COVERAGE, full_name
+
+INTERVAL = 2.0
 
 
-def add_bookkeeping(app: App, settings: Settings, writer: Writer) -> None:
-    """Give the app the agent that stores the ledger."""
-    topic = app.topic(full_name(COVERAGE, settings), key_type=bytes, value_type=bytes, allow_empty=True)
+def add_bookkeeping(app: App, settings: Settings, writer: Writer) -> View[Entry]:
+    """Give the app its timer; returns the view that it needs."""
+    ledger: View[Entry] = View(settings, full_name(COVERAGE, settings), entry)
+    mark = TP(full_name(CLASSIFIED, settings), 0)
+    written: dict[str, Entry] = {}
 
-    @app.agent(topic, name="bookkeeping")
-    async def bookkeeping(stream: StreamT[bytes]) -> None:
-        """Store each interval as it stands now."""
-        async for batch in batches(stream, app, settings):
-            await writer.connected()
-            intervals, dead = _intervals(batch)
-            await writer.write_coverage(intervals)
-            await send_all(app, bury(dead, settings))
+    @app.timer(INTERVAL)
+    async def bookkeeping() -> None:
+        """Store each interval that has changed."""
+        if not app.may_work.is_set() or app.rebalancing or not ledger.complete or writer.waiting:
+            return
+        if mark not in app.consumer.assignment():
+            written.clear()
+            return
+        changed = {key: one for key, one in ledger.items.items() if written.get(key) is not one}
+        await writer.write_coverage([one for one in changed.values() if isinstance(one, Interval)])
+        written.update(changed)
 
-
-def _intervals(batch: Iterable[EventT[bytes]]) -> tuple[list[Interval], list[DeadLetter]]:
-    """The newest state of each interval: of those that follow each other only the last is written."""
-    newest: dict[str, Interval] = {}
-    dead = []
-    for taken in batch:
-        message = taken.message
-        try:
-            one = entry(message.value) if message.value else None
-        except msgspec.DecodeError as wrong:
-            why = f"no entry of the ledger: {wrong}"
-            dead.append(DeadLetter(message.topic, message.partition, message.offset, 0, why, message.value))
-            continue
-        if isinstance(one, Interval):
-            newest[one.key] = one
-    return list(newest.values()), dead
+    return ledger

@@ -51,7 +51,7 @@ def build(role: Role, settings: Settings) -> faust.App:
     if writer is not None:
         services.append(writer)
         add_normalization(app, settings, events, publisher, writer)
-        add_bookkeeping(app, settings, writer)
+        services.append(add_bookkeeping(app, settings, writer))
     if role.tracks and settings.source_names:
         services += add_tracking(app, settings, events)
     add_health(app, settings, events, writer)

@@ -15,7 +15,8 @@ from app.settings import Settings
 TWEET, TWEET_RAW, EVENT_BUCKET, COVERAGE = "tweet", "tweet_raw", "event_bucket", "coverage"
 RAW_COLUMNS = {"event_name": "text", "bucket": "text", "t_id": "text", "json": "text"}
 BUCKET_COLUMNS = {"event_name": "text", "bucket": "text", "since": "timestamp", "seconds": "int"}
-# An `Interval` of app.domain.coverage; `events` is JSON: which version of each event was in force when.
+# An `Interval` of app.domain.coverage; in JSON: `events` (which version of each was in force when), `withheld_at` (what
+# each limit notice has added), `tagged` (posts by event, where the source says so).
 COVERAGE_COLUMNS = {
     "source": "text",
     "opened": "timestamp",
@@ -28,7 +29,9 @@ COVERAGE_COLUMNS = {
     "duplicates": "bigint",
     "lines": "bigint",
     "withheld": "bigint",
+    "withheld_at": "text",
     "events": "text",
+    "tagged": "text",
 }
 
 _TABLES = {
@@ -60,7 +63,12 @@ def missing_columns(settings: Settings, present: dict[str, set[str]]) -> Iterato
 def insert(settings: Settings, table: str) -> str:
     """CQL that writes a whole row of a table, values in the order of its columns."""
     columns, _ = _TABLES[table]
-    return f"INSERT INTO {settings.keyspace}.{table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 -- constants
+    # What the ledger says later holds, whoever writes it last.
+    stamped = " USING TIMESTAMP ?" if table == COVERAGE else ""
+    return (
+        f"INSERT INTO {settings.keyspace}.{table} ({', '.join(columns)}) "  # noqa: S608 -- constants
+        f"VALUES ({', '.join('?' * len(columns))}){stamped}"
+    )
 
 
 def standing(settings: Settings) -> str:

@@ -97,5 +97,8 @@ def coverage_values(interval: Interval) -> list[Any]:
         interval.duplicates,
         interval.lines,
         sum(one.posts for one in interval.withheld),
+        msgspec.json.encode(interval.withheld).decode(),
         msgspec.json.encode(interval.events).decode(),
+        msgspec.json.encode(interval.tagged).decode(),
+        interval.until * 1000,  # of the write
     ]

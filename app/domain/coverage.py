@@ -19,6 +19,8 @@ from app.domain.watchdog import State, Volumes, words
 
 # An event is heard some moments after a person has asked for it: no gap, unless it takes longer than this.
 LEAD_MS = 5_000
+# The time that a change of connections takes; shorter than anybody's clock is exact.
+BLINK_MS = 20
 # The longest between two signs of life of a connection that is alive: then it is given up.
 PENDING_MS = 30_000
 # A tracker tells at least every 10 s.
@@ -206,7 +208,7 @@ def _heard(event: Event, source: str, found: list[Interval], active: list[Span],
         Gap(since, until, _why(since, found), goes_on=until >= now)
         for start, end in active
         for since, until in _rest((start, end), heard)
-        if since not in begins or until - since > LEAD_MS
+        if until - since > (LEAD_MS if since in begins else BLINK_MS)
     ]
     during = [one for one in found if any(start < one.until and one.since < end for start, end in active)]
     exact = any(one.tagged for one in during)

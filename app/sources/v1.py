@@ -109,7 +109,7 @@ class XV1:
         """Id of a post, posts withheld so far, or why the connection ends."""
         try:
             read = _decode(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return Fact()
         if read.id_str is not None:
             return Fact(read.id_str)
@@ -140,7 +140,8 @@ class XV1:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
         try:
-            answer = await self._session.post(self._url, data=form.fields, headers=headers, timeout=limits)
+            async with asyncio.timeout(2 * _CONNECT_SECONDS):  # the limits know no time for the head of the answer
+                answer = await self._session.post(self._url, data=form.fields, headers=headers, timeout=limits)
             if answer.status == 200:
                 return answer
             async with answer:

@@ -107,7 +107,7 @@ class X:
         """Id and tags of a post, or why X ends the connection."""
         try:
             read = _decode(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return Fact()
         if read.data is not None:
             mark, length = self._mark, len(self._mark)

@@ -5,6 +5,7 @@ tweepy has its base URL fixed in `request` and `_connect`; both are replaced her
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -49,7 +50,11 @@ class Client(AsyncStreamingClient):
     async def open_stream(self, params: dict[str, Any]) -> aiohttp.ClientResponse:
         """The filtered stream, connected and not yet read; the caller closes it."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-        answer = await self._ask("GET", STREAM, params, None, limits)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):  # the limits know no time for the head of the answer
+                answer = await self._ask("GET", STREAM, params, None, limits)
+        except TimeoutError:
+            raise Broken(Trouble.NETWORK, f"{self._base.host} does not answer") from None
         if answer.status != 200:
             raise refusal(answer.status, answer.headers, await self._body_of(answer), _NAMES[STREAM])
         return answer

@@ -77,8 +77,9 @@ class RuleKeeper:
         for rule, why in failed.items():
             refused.setdefault(rule.tag, []).append(f"{rule.value[:80]}: {why}")
         behind = {rule.tag for rule in failed}
-        versions = {event.code: event.version for event in events if event.code not in behind}
-        earlier = {event.code: version for event in events if (version := self._selection.versions.get(event.code))}
+        asked = {rule.tag for rule in held}
+        versions = {event.code: event.version for event in events if event.code in asked - behind}
+        earlier = {code: version for code, version in self._selection.versions.items() if code in asked & behind}
         selection = Selection(earlier | versions, {code: tuple(reasons) for code, reasons in refused.items()})
         return selection, not failed
 

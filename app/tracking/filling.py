@@ -58,13 +58,24 @@ class Filler:
     async def _search(self, events: Sequence[Event], since: int, until: int) -> None:
         connection = f"search-{uuid.uuid4().hex[:8]}"
         posts = 0
-        async for pages in self._source.search(events, since, until):
-            for page in pages:
-                count = _count(page)
-                posts += count
-                self._budget.read(count)
-                parcel = parcel_of(self._source, [page], now_ms(), "search", connection)
-                self._put(msgspec.structs.replace(parcel, source=""))  # not of the connection that is listened to
+        whole = False
+        try:
+            async for pages in self._source.search(events, since, until):
+                for page in pages:
+                    count = _count(page)
+                    posts += count
+                    self._budget.read(count)
+                    parcel = parcel_of(self._source, [page], now_ms(), "search", connection)
+                    self._put(msgspec.structs.replace(parcel, source=""))  # not of the connection that is listened to
+                if self._budget.exceeded() is not None:
+                    log.warning("a gap is not filled to its end", extra={"why": self._budget.exceeded()})
+                    return
+            whole = True
+        finally:
+            # What was read is paid for, also where it was not all: then the gap stays.
+            self._tell(connection, events if whole else (), since, until, posts)
+
+    def _tell(self, connection: str, events: Sequence[Event], since: int, until: int, posts: int) -> None:
         opened = now_ms()
         interval = Interval(
             source=self._source.name,
@@ -72,14 +83,14 @@ class Filler:
             opened=opened,
             since=since,
             until=until,
-            ended="filled from recent search",
+            ended="filled from recent search" if events else "recent search broke off",
             origin="search",
             posts=posts,
             events=[InForce(event.code, event.version, since) for event in events],
             reads={month_of(opened / 1000): posts},
         )
         self._put(Parcel(COVERAGE.name, msgspec.json.encode(interval), [], interval.key.encode()))
-        log.info("a gap was filled from recent search", extra={"source": self._source.name, "posts": posts})
+        log.info("recent search was asked for a gap", extra={"source": self._source.name, "posts": posts})
 
 
 def _was_active(event: Event, since: int, until: int) -> bool:

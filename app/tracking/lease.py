@@ -80,11 +80,15 @@ class Lease(Service, ConsumerRebalanceListener):
 
     async def on_stop(self) -> None:
         """Leave the group, so that another can take over at once."""
-        if self._consumer is not None:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(self._consumer.stop(), 2)
-            self._consumer = None
+        await self._leave()
         self._lose("it stops")
+
+    async def _leave(self) -> None:
+        """End the membership; one that is only forgotten would go on, and keep the lease from all others."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(TimeoutError, KafkaError, ConsumerStoppedError):
+                await asyncio.wait_for(consumer.stop(), 2)
 
     def _claim(self) -> int:
         return 2 if self.sure else 1 if self.held else 0
@@ -98,6 +102,8 @@ class Lease(Service, ConsumerRebalanceListener):
                 await self._beat()
             except (KafkaError, OSError, Unavailable) as error:
                 log.warning("the tracker's lease waits for Kafka", extra={"why": type(error).__name__})
+            finally:
+                await self._leave()
             await self.sleep(_RETRY_SECONDS)
 
     async def _join(self) -> None:
@@ -116,9 +122,7 @@ class Lease(Service, ConsumerRebalanceListener):
             consumer.subscribe([self._topic], listener=self)
             await consumer.start()
         except BaseException:
-            with suppress(Exception):
-                await consumer.stop()
-            self._consumer = None
+            await self._leave()
             raise
 
     async def _beat(self) -> None:

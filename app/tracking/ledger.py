@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from time import monotonic
 
 import msgspec
 
@@ -38,7 +39,9 @@ class Ledger:
         self._source = source
         self._put = put
         self._told: dict[str, bytes] = {}
-        self._sign = 0
+        self._sign = 0  # the last sign of life: milliseconds since 1970
+        self._signed = 0.0  # the same, monotonic
+        self._closing: dict[str, tuple[Interval, int]] = {}  # ended, but not all that came by them is kept yet
         self.interval: Interval | None = None
         self.status = SourceStatus(
             source=source, state="connecting", words="", since=now_ms(), at=now_ms(), holder=_HOLDER, volumes=volumes
@@ -48,7 +51,7 @@ class Ledger:
         """A connection was made."""
         now = now_ms()
         since = now if opened.since_ms is None else min(opened.since_ms, now)
-        self._sign = now
+        self._sign, self._signed = now, monotonic()
         self.interval = Interval(
             source=self._source,
             connection=uuid.uuid4().hex[:12],
@@ -86,8 +89,9 @@ class Ledger:
         After too long without one it proves nothing: the process was frozen, and reads what the system has kept of a
         connection that may have ended long ago.
         """
-        if now - self._sign < PENDING_MS:
-            self._sign = now
+        at = monotonic()  # clocks of the wall are set now and then
+        if at - self._signed < PENDING_MS / 1000:
+            self._sign, self._signed = now, at
 
     def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:
         """Lines came, with so many posts."""
@@ -103,8 +107,13 @@ class Ledger:
 
     def kept(self, parcel: Parcel) -> None:
         """Posts are in Kafka, or on disk."""
+        if parcel.source != self._source:
+            return
+        connection = dict(parcel.headers).get("connection", b"").decode()
         interval = self.interval
-        if interval is None or parcel.source != self._source:
+        if interval is None or interval.connection != connection:
+            interval = self._closing[connection][0] if connection in self._closing else None
+        if interval is None:
             return
         interval.posts += parcel.posts
         interval.lines += parcel.value.count(b"\n") + 1
@@ -124,17 +133,24 @@ class Ledger:
 
     def close(self, why: str, oldest_ms: int | None, *, broken: bool) -> None:
         """The connection has ended. One that was not broken but left was alive to the last, as far as can be known."""
-        if self.interval is not None:
-            if not broken:
-                self.sign(now_ms())
-            self.interval.ended = why
-            self.beat(oldest_ms)
-            self.interval = None
+        interval = self.interval
+        if interval is None:
+            return
+        if not broken:
+            self.sign(now_ms())
+        interval.ended = why
+        self._closing[interval.connection] = interval, self._sign
+        self.interval = None
+        self.beat(oldest_ms)
 
-    def bury(self, interval: Interval, why: str) -> None:
-        """Say of an interval of another tracker why it has no end, if it has none."""
-        if interval.ended is None:
-            self._tell(interval.key, msgspec.structs.replace(interval, ended=why))
+    def take_back(self) -> None:
+        """The past that this connection was to deliver may not have come whole: it heard only from its opening on."""
+        interval = self.interval
+        if interval is not None:
+            interval.since = interval.opened
+            interval.until = max(interval.until, interval.opened)
+            for one in interval.events:
+                one.since = max(one.since, interval.opened)
 
     def say(self, state: State, words: str) -> None:
         """How the source is."""
@@ -147,11 +163,17 @@ class Ledger:
 
     def beat(self, oldest_ms: int | None) -> None:
         """Write down what has changed. `oldest_ms`: when the oldest post came that is not kept yet."""
+        for connection, (closing, sign) in list(self._closing.items()):
+            closing.until = max(closing.until, sign if oldest_ms is None else min(sign, oldest_ms))
+            self._tell(closing.key, closing)
+            if closing.until >= sign:
+                del self._closing[connection]
+                self._told.pop(closing.key, None)
         interval = self.interval
         if interval is not None:
             until = self._sign if oldest_ms is None else min(self._sign, oldest_ms)
             interval.until = max(interval.until, until)
-            if interval.ended is None and (
+            if (
                 len(interval.events) > _MOST_EVENTS + len(self.status.events)
                 or interval.until - interval.opened > _LONGEST_MS
             ):

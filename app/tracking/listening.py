@@ -31,6 +31,8 @@ STOPPED = "its tracker has stopped, or lost the lease"
 _LOOK_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 _SAY_SECONDS = 10.0
+# X delivers the past before what is new, and says nowhere that it is through; five minutes of it come in less.
+_PAST_SECONDS = 60.0
 
 
 class Listener:
@@ -44,6 +46,7 @@ class Listener:
         budget: Budget,
         wanted: Callable[[], Sequence[Event]],
         generation: int,
+        sure: Callable[[], bool],
         filler: Filler | None = None,
     ) -> None:
         self._source = source
@@ -52,6 +55,7 @@ class Listener:
         self._budget = budget
         self._wanted = wanted
         self._generation = generation
+        self._sure = sure  # whether this tracker has the lease for sure: only then others' connections are ended
         self._filler = filler
         self._filling: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
@@ -79,6 +83,12 @@ class Listener:
                 except Broken as broken:
                     resume = await self._ended(str(broken), resume, broken=True)
                     await self._wait(broken)
+                except Exception as error:
+                    # Of this source alone: the others go on, and so does this one.
+                    log.exception("a source failed", extra={"source": self._source.name})
+                    why = f"{self._source.name} failed ({type(error).__name__})"
+                    resume = await self._ended(why, resume, broken=True)
+                    await self._wait(Broken(Trouble.HTTP, why))
                 else:
                     await self._ended(IDLE, resume)
         finally:
@@ -93,6 +103,11 @@ class Listener:
             return before
         log.info("connection ended", extra={"source": self._source.name, "why": why})
         await self._taker.settle()
+        past = interval.since < interval.opened and self._source.selective
+        if broken and past and self._connected is not None and monotonic() - self._connected < _PAST_SECONDS:
+            self._ledger.take_back()
+            self._ledger.close(why, self._taker.oldest_ms, broken=broken)
+            return before
         self._ledger.close(why, self._taker.oldest_ms, broken=broken)
         cursor = self._taker.cursor
         return Resume(before.cursor if cursor is None else cursor, interval.until)
@@ -103,8 +118,13 @@ class Listener:
         with suppress(Broken):  # what it is asked for without a connection costs nothing
             self._selection = await self._source.select([])
             self._asked = {}
-        while not self._wanted():  # noqa: ASYNC110 -- a view tells nobody of its changes
+        said = monotonic()
+        while not self._wanted():
             await asyncio.sleep(_LOOK_SECONDS)
+            if monotonic() - said > _SAY_SECONDS:
+                said = monotonic()
+                self._ledger.beat(self._taker.oldest_ms)
+                self._ledger.tell_status()
 
     async def _wait(self, broken: Broken) -> None:
         """Wait before the next try."""
@@ -117,25 +137,33 @@ class Listener:
             self._warned = str(broken)
             log.warning("no connection", extra={"source": self._source.name, "why": self._warned})
         state: State = "refused" if broken.trouble is Trouble.DENIED else "waiting"
-        await self._pause(state, str(broken), seconds)
+        await self._pause(state, str(broken), seconds, by_edit=broken.trouble is not Trouble.RATE)
 
-    async def _pause(self, state: State, why: str, seconds: float) -> None:
-        """Wait, and say so meanwhile."""
+    async def _pause(self, state: State, why: str, seconds: float, *, by_edit: bool = False) -> None:
+        """Wait, and say so meanwhile; an edit may have mended what was wrong."""
         until = monotonic() + seconds
-        while (left := until - monotonic()) > 0 and self._wanted():
+        asked = self._versions()
+        while (left := until - monotonic()) > 0 and (now := self._versions()):
+            if by_edit and now != asked:
+                return
+            self._ledger.beat(self._taker.oldest_ms)
             again = f"; tries again in {words(left)}" if left >= 1 else ""
             self._ledger.say(state, why + again)
             self._ledger.tell_status()
-            await asyncio.sleep(min(left, _SAY_SECONDS))
+            said = monotonic() + min(left, _SAY_SECONDS)
+            while monotonic() < said and self._versions() == now:  # noqa: ASYNC110 -- a view tells nobody
+                await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, said - monotonic())))
+
+    def _versions(self) -> dict[str, int]:
+        return {event.code: event.version for event in self._wanted()}
 
     async def _listen(self, resume: Resume) -> None:
         """One connection; returns when no event needs it any more. Raises Broken."""
         self._ledger.say("connecting", "connecting")
         self._ledger.tell_status()
         await self._select()
-        if self._foreign:
-            await self._source.release()
-            self._foreign = False
+        if self._foreign and self._sure():
+            await self._release()
         tasks = [asyncio.create_task(work) for work in (self._read(resume), self._follow_events(), self._watch())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -146,6 +174,14 @@ class Listener:
         for error in ended:
             if isinstance(error, Exception):
                 raise error
+
+    async def _release(self) -> None:
+        """End what another tracker has left open. Where that is refused, it ends by itself, or is in the way later."""
+        self._foreign = False
+        try:
+            await self._source.release()
+        except Broken as broken:
+            log.warning("old connections are not ended", extra={"source": self._source.name, "why": str(broken)})
 
     async def _read(self, resume: Resume) -> None:
         async with aclosing(self._source.listen(resume)) as stream:

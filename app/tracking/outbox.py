@@ -59,6 +59,9 @@ class Outbox(Service):
         self._flying: deque[tuple[asyncio.Future[Any], Parcel]] = deque()
         self._flying_bytes = 0
         self._some = asyncio.Event()
+        self._at_hand = asyncio.Lock()  # one at a time moves what waits
+        self._sending = False
+        self._stopped_sending = False
         self._next = random.randrange(settings.partitions)  # noqa: S311 -- restarts shall not all begin with the first
         self.full: str | None = None  # why it takes no more
         self.on_kept: Callable[[Parcel], None] = lambda _: None  # told of each that is in Kafka or on disk
@@ -97,44 +100,59 @@ class Outbox(Service):
     async def on_stop(self) -> None:
         """Wait for what is flying, spool the rest."""
         deadline = monotonic() + _STOP_SECONDS
-        while self._flying and monotonic() < deadline:
-            self._settle()
+        while (self._flying or self._waiting) and monotonic() < deadline and self._lease.sure and self._sending:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        await self._put_away()
+        self._stopped_sending = True
+        async with self._at_hand:
+            await self._put_away()
 
     @Service.task
     async def _work(self) -> None:
         """Send, or put away, as long as it runs."""
-        while not self.should_stop:
-            if not self._spool.empty or self._waiting or self._flying:
-                SPOOL_BYTES.set(self._spool.size)
+        while not self._stopped_sending:
+            SPOOL_BYTES.set(self._spool.size)
             if not self._lease.in_touch or not (self._lease.sure or not self._spool.empty):
                 await self._hold_back()
                 continue
             try:
                 async with producer(self._settings) as client:
+                    self._sending = True
                     await self._send(client)
             except (KafkaError, Unavailable, OSError, TimeoutError) as error:
                 log.warning("Kafka takes no posts; they are kept", extra={"why": type(error).__name__})
-                await self._put_away()
-                await self.sleep(_RETRY_SECONDS)
+                async with self._at_hand:
+                    await self._put_away()
+                await asyncio.sleep(_RETRY_SECONDS)
+            finally:
+                self._sending = False
 
     async def _hold_back(self) -> None:
         """Nothing may be sent now: what waits too long goes to the disk."""
-        if self._waiting and monotonic() - self._waiting[0][0] > SPOOL_AFTER_SECONDS:
-            await self._put_away()
-        await self.sleep(_LOOK_SECONDS)
+        if self._flying or (self._waiting and monotonic() - self._waiting[0][0] > SPOOL_AFTER_SECONDS):
+            async with self._at_hand:
+                await self._put_away()
+        await asyncio.sleep(_LOOK_SECONDS)
+
+    @Service.task
+    async def _relieve(self) -> None:
+        """While what is on disk is being sent, what comes goes there too: memory is bounded."""
+        while not self._stopped_sending:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not self._spool.empty and not self._flying and self._waiting_bytes > WAITING_BYTES // 4:
+                async with self._at_hand:
+                    await self._put_away()
 
     async def _send(self, client: AIOKafkaProducer) -> None:
         """Send while it may. Raises KafkaError."""
-        while not self.should_stop:
+        while not self._stopped_sending:
             if not self._spool.empty and self._lease.in_touch:
                 await self._send_spooled(client)
                 continue
             if not self._lease.sure:
                 return
             self._some.clear()
-            await self._send_waiting(client)
+            async with self._at_hand:
+                await self._send_waiting(client)
             if not self._waiting:
                 await self._rest()
 
@@ -145,7 +163,7 @@ class Outbox(Service):
         self._settle()
 
     async def _send_waiting(self, client: AIOKafkaProducer) -> None:
-        while self._waiting and self._lease.sure and not self.should_stop:
+        while self._waiting and self._lease.sure and self._spool.empty and not self._stopped_sending:
             self._settle()
             if self._flying_bytes >= FLYING_BYTES:
                 await asyncio.wait([self._flying[0][0]], timeout=_LOOK_SECONDS)

@@ -8,9 +8,12 @@ is sent again, and dropped by its ids.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import struct
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from zlib import crc32
@@ -18,6 +21,8 @@ from zlib import crc32
 import msgspec
 
 from app.tracking.parcel import Parcel, decode, encode
+
+log = logging.getLogger(__name__)
 
 FILE_BYTES = 8 * 1024 * 1024
 _HEAD = struct.Struct(">II")
@@ -37,8 +42,26 @@ def claim(directory: Path) -> tuple[Path, int]:
         except BlockingIOError:
             os.close(lock)
         else:
+            _inherit(directory, own)
             return own, lock
     raise AssertionError  # count() has no end
+
+
+def _inherit(directory: Path, own: Path) -> None:
+    """Take over what processes that are gone have left: perhaps fewer run now than before."""
+    for other in sorted(directory.glob("tracker-*")):
+        if other == own:
+            continue
+        lock = os.open(other / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in sorted(other.glob("*.spool")):
+                last = max((int(one.stem) for one in own.glob("*.spool")), default=0)
+                path.rename(own / f"{last + 1:010}.spool")
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
 
 
 class SpoolFull(Exception):
@@ -57,6 +80,8 @@ class Spool:
         self._number = int(self._files[-1].stem) if self._files else 0
         self._open: int | None = None  # the file that is being written, always the last one
         self._written = 0
+        self._lock = threading.Lock()  # two threads: one writes while another reads what was written before
+        self._whole = True  # whether the file that was read last was read to its end
 
     @property
     def empty(self) -> bool:
@@ -71,6 +96,10 @@ class Spool:
     def append(self, parcels: Iterable[Parcel]) -> None:
         """Put parcels at the end. Raises SpoolFull, with none of them written."""
         framed = b"".join([_framed(encode(parcel)) for parcel in parcels])
+        with self._lock:
+            self._append(framed)
+
+    def _append(self, framed: bytes) -> None:
         if self._bytes + len(framed) > self._most:
             raise SpoolFull(f"the spool in {self._directory} holds {self._bytes:,} bytes, {self._most:,} at most")
         try:
@@ -79,7 +108,8 @@ class Spool:
             raise SpoolFull(f"the spool in {self._directory} cannot be written: {error.strerror}") from None
         self._bytes += len(framed)
         if self._written >= FILE_BYTES:
-            self.seal()
+            with suppress(OSError):  # it is written; only its way to the disk was to be hastened
+                self.seal()
 
     def _write(self, framed: bytes) -> None:
         if self._open is None:
@@ -102,37 +132,51 @@ class Spool:
         """The parcels of the oldest file; nothing is added to it any more. Empty where none is left."""
         if not self._files:
             return []
-        if len(self._files) == 1:
-            self.seal()
-        return list(_parcels(self._files[0].read_bytes()))
+        with self._lock:
+            if len(self._files) == 1:
+                self.seal()
+        parcels, self._whole = _parcels(self._files[0].read_bytes())
+        return parcels
 
     def drop_first(self) -> None:
-        """Remove the oldest file: all of it is in Kafka."""
-        path = self._files.pop(0)
-        self._bytes -= path.stat().st_size
-        path.unlink()
+        """Remove the oldest file: all of it is in Kafka. One that could not be read to its end is put aside."""
+        with self._lock:
+            path = self._files.pop(0)
+            self._bytes -= path.stat().st_size
+            if self._whole:
+                path.unlink()
+                return
+            path.rename(path.with_suffix(".damaged"))
+        log.error("a file of spooled posts is damaged; the rest of it is put aside", extra={"file": str(path)})
 
     def seal(self) -> None:
-        """End the file that is being written."""
+        """End the file that is being written. Raises OSError where it is not sure to be on the disk."""
         if self._open is not None:
-            os.fsync(self._open)
-            os.close(self._open)
-            self._open = None
+            file, self._open = self._open, None
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
 
 def _framed(data: bytes) -> bytes:
     return _HEAD.pack(len(data), crc32(data)) + data
 
 
-def _parcels(data: bytes) -> Iterator[Parcel]:
+def _parcels(data: bytes) -> tuple[list[Parcel], bool]:
+    """The parcels of a file, and whether nothing else is in it than what a kill -9 has cut off at its end."""
+    found: list[Parcel] = []
     at = 0
     while at + _HEAD.size <= len(data):
         length, check = _HEAD.unpack_from(data, at)
         body = data[at + _HEAD.size : at + _HEAD.size + length]
-        if len(body) < length or crc32(body) != check:
-            return
+        if len(body) < length:
+            break
+        if crc32(body) != check:
+            return found, False
         try:
-            yield decode(body)
+            found.append(decode(body))
         except msgspec.DecodeError:
-            return  # of another version
+            return found, False  # of another version
         at += _HEAD.size + length
+    return found, True

@@ -30,7 +30,6 @@ from app.tracking.taking import Taker
 
 log = logging.getLogger(__name__)
 
-DIED = "its tracker has died, or was cut off from Kafka"
 _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 2.0
 
@@ -91,8 +90,8 @@ class Tracker(Service):
                 await self._lease.wait(_LOOK_SECONDS)
                 continue
             tenure = self._lease.tenure
-            self._listening = asyncio.create_task(self._listen())
-            while self._lease.held and self._lease.tenure == tenure and not self._listening.done():
+            task = self._listening = asyncio.create_task(self._listen())
+            while self._lease.held and self._lease.tenure == tenure and not task.done() and not self.should_stop:
                 await self._lease.wait(_LOOK_SECONDS)
             await self._stop_listening()
 
@@ -124,8 +123,6 @@ class Tracker(Service):
         status = next((one for one in statuses_of(entries) if one.source == source.name), None)
         ledger = Ledger(source.name, self._put, status.volumes if status else Volumes())
         self._ledgers[source.name] = ledger
-        for one in intervals:
-            ledger.bury(one, DIED)
         recent = Recent()
         if last is not None:
             recent.add(await self._history.marks(source.name, last.until))
@@ -134,7 +131,10 @@ class Tracker(Service):
         filler = None
         if self._settings.x_search and isinstance(source, Searchable):
             filler = Filler(source, budget, self._put)
-        return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, filler), last
+        return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, self._sure, filler), last
+
+    def _sure(self) -> bool:
+        return self._lease.sure
 
     def _put(self, parcel: Parcel) -> None:
         self._outbox.put(parcel)

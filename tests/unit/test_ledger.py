@@ -18,7 +18,14 @@ NOW = 1_800_000_000_000
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = NOW
+        self.stepped = 0
         monkeypatch.setattr(ledgers, "now_ms", lambda: self.now)
+        monkeypatch.setattr(ledgers, "monotonic", lambda: (self.now - self.stepped) / 1000)
+
+    def step(self, ms: int) -> None:
+        """The clock of the wall is set."""
+        self.now += ms
+        self.stepped += ms
 
 
 class Written:
@@ -84,6 +91,41 @@ def test_a_frozen_process_proves_nothing_of_the_time_it_was_frozen(clock: Clock,
     made.heard(5, 0, {}, clock.now)
     made.close("ended", None, broken=False)
     assert written.intervals[0].until == NOW
+
+
+def test_a_clock_that_is_set_forward_ends_nothing(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.step(3_600_000)
+    clock.now += 1000
+    made.heard(5, 0, {}, clock.now)
+    made.beat(None)
+    assert written.intervals[0].until == clock.now
+
+
+def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    assert made.interval is not None
+    connection = made.interval.connection.encode()
+    clock.now += 5000
+    made.heard(2, 0, {}, clock.now)
+    made.close("cut", NOW + 1000, broken=True)
+    assert (written.intervals[0].until, written.intervals[0].posts) == (NOW + 1000, 0)
+    made.open(Opened(), Selection({"flood": 1}), 3)
+    made.kept(Parcel("raw_tweets", b"a\nb", [("connection", connection)], None, "x", NOW + 1000, 2, 7))
+    made.beat(None)
+    first, second = written.intervals
+    assert (first.until, first.posts, first.ended, first.cursor) == (NOW + 5000, 2, "cut", 7)
+    assert second.posts == 0
+
+
+def test_the_past_that_a_broken_connection_did_not_deliver_is_not_heard(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    assert written.intervals[0].since == NOW - 60_000
+    clock.now += 2000
+    made.take_back()
+    made.close("cut", None, broken=True)
+    (one,) = written.intervals
+    assert (one.since, one.events[0].since) == (NOW, NOW)
 
 
 def test_a_connection_that_was_left_was_alive_to_the_last_and_a_broken_one_to_its_last_sign(

@@ -95,6 +95,29 @@ def test_a_disk_that_takes_nothing_costs_no_parcel_that_was_taken(
     assert drained(spool) == [parcel(0), parcel(2)]
 
 
+def test_a_damaged_file_is_put_aside_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Spool(tmp_path, 10**6).append([parcel(0), parcel(1), parcel(2)])
+    (file,) = tmp_path.glob("*.spool")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    spool = Spool(tmp_path, 10**6)
+    assert drained(spool) == [parcel(0)]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
+    assert "damaged" in caplog.text
+
+
+def test_what_a_process_that_is_gone_has_left_is_taken_over(tmp_path: Path) -> None:
+    one, first = claim(tmp_path)
+    other, second = claim(tmp_path)
+    Spool(one, 10**6).append([parcel(0)])
+    Spool(other, 10**6).append([parcel(1)])
+    os.close(first)
+    os.close(second)
+    own, _ = claim(tmp_path)
+    assert sorted(drained(Spool(own, 10**6)), key=lambda one: one.heard_ms) == [parcel(0), parcel(1)]
+
+
 def test_two_processes_have_two_places(tmp_path: Path) -> None:
     one, lock = claim(tmp_path)
     other, _ = claim(tmp_path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from app.errors import UserError
-from benchmarks import classification, end_to_end, growth, latency, memory
+from benchmarks import classification, end_to_end, growth, latency, memory, tracking
 from benchmarks.data import TWEETS, NoPosts
 from benchmarks.lab import Lab, open_lab
 from benchmarks.report import Result, save, show
@@ -37,12 +37,17 @@ def _memory(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
     return memory.measure(lab, posts, 2 * posts if quick else 1_000_000)
 
 
+def _tracking(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return tracking.measure(lab, posts, 10 if quick else 30, 1 if quick else 5, posts if quick else 250_000)
+
+
 SECTIONS: dict[str, Section] = {
     "classification": _classification,
     "end-to-end": _end_to_end,
     "growth": _growth,
     "latency": _latency,
     "memory": _memory,
+    "tracking": _tracking,
 }
 
 

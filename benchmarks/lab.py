@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -105,11 +105,19 @@ class Contest:
         self._made: list[Settings] = []
         self.contestants: list[Contestant] = []
 
-    def starling(self, name: str, role: Role, events: Sequence[Event], record: int = 64) -> Contestant:
-        """Starling's own worker, in this role."""
+    def starling(
+        self,
+        name: str,
+        role: Role,
+        events: Sequence[Event],
+        record: int = 64,
+        more: Mapping[str, str] | None = None,
+    ) -> Contestant:
+        """Starling's own worker, in this role; `more` is of its environment. A tracker reads no topic by a group."""
         settings = self._settings(events)
         topics = [full_name(RAW, settings)] + ([full_name(CLASSIFIED, settings)] if role.normalizes else [])
-        made = Contestant(name, settings, {app_id(role, settings): topics}, record)
+        groups = {} if role is Role.TRACKER else {app_id(role, settings): topics}
+        made = Contestant(name, settings, groups, record)
         port = free_ports(1)[0]
         environment = {
             "STARLING_KAFKA": settings.kafka,
@@ -118,6 +126,7 @@ class Contest:
             "STARLING_KEYSPACE": settings.keyspace,
             "STARLING_WEB_PORT": str(port),
             "STARLING_LOG_LEVEL": "warning",
+            **(more or {}),
         }
         profiler = os.environ.get("STARLING_BENCH_PROFILER", "").split()
         command = [*profiler, "-c", "from cli import main; main()", "worker", "--role", role.value]
@@ -146,7 +155,15 @@ class Contest:
             self._start(made, ["-m", f"benchmarks.contestants.{module}", str(file)], {}, f"{module}-{mode}")
         return made
 
-    def job_file(self, settings: Settings, group: str, events: Sequence[Event], mode: str = "") -> Path:
+    def listener(self, name: str, module: str, events: Sequence[Event], url: str) -> Contestant:
+        """A contestant that listens to a server and fills its raw topic."""
+        settings = self._settings(events)
+        made = Contestant(name, settings, {}, 64)
+        file = self.job_file(settings, "", events, url=url)
+        self._start(made, ["-m", f"benchmarks.contestants.{module}", str(file)], {}, module)
+        return made
+
+    def job_file(self, settings: Settings, group: str, events: Sequence[Event], mode: str = "", url: str = "") -> Path:
         """What a contestant is told, as a file."""
         given = Job(
             kafka=settings.kafka,
@@ -158,6 +175,7 @@ class Contest:
             classified_topic=full_name(CLASSIFIED, settings),
             events=list(events),
             mode=mode,
+            url=url,
         )
         file = self._lab.directory / f"{settings.keyspace}-{mode or 'job'}.json"
         file.write_bytes(msgspec.json.encode(given))

@@ -26,6 +26,7 @@ class Job(Struct):
     classified_topic: str
     events: list[Event]
     mode: str = ""
+    url: str = ""  # of the server to listen to
 
     @property
     def settings(self) -> Settings:

@@ -36,8 +36,7 @@ def add_classification(app: App, settings: Settings, events: KnownEvents, publis
         async for batch in batches(stream, app, settings, most=RAW_FACTOR * settings.batch_records):
             await events.view.wait_complete()
             records = list(_records(batch))
-            lately = await events.matchers({record.lately for record in records})
-            found = classify(records, events.matcher(), settings.partitions, lately)
+            found = classify(records, await events.matcher_for(records), settings.partitions)
             await send_all(app, [*_outgoing(found.bundles, classified), *bury(found.dead, settings)])
             with suppress(Lost):
                 await batch.confirm()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -11,12 +12,13 @@ from app.clients.view import View
 from app.domain import lately
 from app.domain.events import Event
 from app.domain.matcher import Matcher
+from app.domain.records import RawRecord
 from app.metrics import EVENTS_IN_FORCE
 from app.settings import Settings
 from app.topics import EVENTS, full_name
 
 log = logging.getLogger(__name__)
-MOST_MATCHERS = 16  # kept for records that came shortly after an edit
+MOST_MATCHERS = 16  # kept for records that were heard before the newest change, or shortly after it
 
 
 class KnownEvents:
@@ -26,8 +28,10 @@ class KnownEvents:
         self.view: View[Event] = View(settings, full_name(EVENTS, settings), msgspec.json.Decoder(Event).decode)
         self._matcher: Matcher | None = None
         self._matcher_version = -1
-        self._lately: dict[str, Matcher] = {}
-        self._lately_version = -1
+        # By `lately` and by how many changes had been made when a record was heard.
+        self._wider: dict[tuple[str, int], Matcher] = {}
+        self._wider_version = -1
+        self._moments: list[int] = []
 
     def matcher(self) -> Matcher:
         """The matcher over the events that collect now; made anew only when an event changed."""
@@ -39,29 +43,42 @@ class KnownEvents:
                 log.warning("keyword passed over", extra={"code": code, "keyword": keyword, "why": why})
         return self._matcher
 
-    async def matchers(self, texts: Iterable[str]) -> dict[str, Matcher]:
-        """Matchers by the `lately` headers of records: over the events as they were at any of the versions there."""
-        wanted = {text: lately.read(text) for text in texts if text}
-        if any(not self._knows(code, max(versions)) for one in wanted.values() for code, versions in one.items()):
+    async def matcher_for(self, records: Iterable[RawRecord]) -> Callable[[RawRecord], Matcher]:
+        """The matcher of each of these records: over the events as they were when it was heard, and as they are now.
+
+        Where a record names versions (`app.domain.lately`), also as they were at any of these.
+        """
+        texts = {record.lately for record in records if record.lately}
+        named = [entry for text in texts for entry in lately.read(text).items()]
+        if any(not self._knows(code, max(versions)) for code, versions in named):
             await self.view.catch_up()
-        if self._lately_version != self.view.version or len(self._lately) > MOST_MATCHERS:
-            self._lately_version = self.view.version
-            self._lately.clear()
-        for text, versions in wanted.items():
-            if text not in self._lately:
-                self._lately[text] = self._widened(versions)
-        return {text: self._lately[text] for text in wanted}
+        if self._wider_version != self.view.version:
+            self._wider_version = self.view.version
+            self._wider.clear()
+            self._moments = lately.moments(self.view.items.values())
+        return self._matcher_of
+
+    def _matcher_of(self, record: RawRecord) -> Matcher:
+        era = bisect_right(self._moments, record.received_at)
+        if era == len(self._moments) and not record.lately:
+            return self.matcher()
+        key = record.lately, era
+        found = self._wider.get(key)
+        if found is None:
+            if len(self._wider) >= MOST_MATCHERS:
+                self._wider.clear()
+            found = self._wider[key] = Matcher(self._as_heard(record))
+        return found
+
+    def _as_heard(self, record: RawRecord) -> Iterator[Event]:
+        named = lately.read(record.lately)
+        for code, event in self.view.items.items():
+            heard = lately.as_heard(event, record.received_at)
+            yield lately.widened(heard, min(named[code])) if code in named else heard
 
     def _knows(self, code: str, version: int) -> bool:
         event = self.view.items.get(code)
         return event is not None and event.version >= version
-
-    def _widened(self, versions: Mapping[str, tuple[int, ...]]) -> Matcher:
-        events = dict(self.view.items)
-        for code, asked in versions.items():
-            if (event := events.get(code)) is not None:
-                events[code] = lately.widened(event, min(asked))
-        return Matcher(events.values())
 
     async def at_least(self, code: str, version: int) -> Event | None:
         """The event at this version or a newer one; None if it is purged, whoever has its code now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
 
@@ -72,22 +72,18 @@ class Classified(Struct):
 
 
 def classify(
-    records: Iterable[RawRecord], matcher: Matcher, partitions: int, lately: Mapping[str, Matcher] | None = None
+    records: Iterable[RawRecord], matcher: Matcher | Callable[[RawRecord], Matcher], partitions: int
 ) -> Classified:
-    """Classify raw records with the events of the matcher, for a topic of so many partitions.
-
-    `lately`: other matchers for records with such a header (`app.domain.lately`).
-    """
-    collector = _Collector(matcher, partitions, lately or {})
+    """Classify raw records with the events of the matcher (or of each record's own), for so many partitions."""
+    collector = _Collector(matcher, partitions)
     for record in records:
         collector.take(record)
     return Classified(collector.bundles, collector.dead, collector.intake)
 
 
 class _Collector:
-    def __init__(self, matcher: Matcher, partitions: int, lately: Mapping[str, Matcher]) -> None:
+    def __init__(self, matcher: Matcher | Callable[[RawRecord], Matcher], partitions: int) -> None:
         self._matcher = matcher
-        self._lately = lately
         self._partitions = partitions
         self._open: dict[tuple[str, int], Bundle] = {}
         self.bundles: list[Bundle] = []
@@ -97,7 +93,7 @@ class _Collector:
     def take(self, record: RawRecord) -> None:
         intake = Intake(offset=record.offset)
         self.intake.setdefault(record.partition, []).append(intake)
-        matcher = self._lately.get(record.lately, self._matcher)
+        matcher = self._matcher if isinstance(self._matcher, Matcher) else self._matcher(record)
         match = matcher.match
         lines = record.lines
         intake.lines = len(lines)

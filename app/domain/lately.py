@@ -7,11 +7,12 @@ in force, and the classifier matches that record against all of them: no edit lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
+from app.domain.coverage import active_spans, to_ms
 from app.domain.events import Event
 
 SECONDS = 30.0  # how long an edit counts as lately; a stream that lags behind more than this is given up
@@ -77,6 +78,30 @@ def widened(event: Event, since: int) -> Event:
             if field in change.changed:
                 wide[field] = _both(field, wide[field], _tuples(change.changed[field][0]))
     return replace(event, **wide)
+
+
+def as_heard(event: Event, at: int) -> Event:
+    """The event as it was when a post was heard (milliseconds since 1970), where that is wider than it is now.
+
+    A post that waited, on a disk or for its classifier, belongs to the event that wanted it, though the event may have
+    ended or its keywords may have changed meanwhile.
+    """
+    since = max((change.version for change in event.history if to_ms(change.at) <= at), default=event.version)
+    wide = widened(event, since)
+    if event.status in ("paused", "stopped") and any(start <= at < end for start, end in active_spans(event, at + 1)):
+        return replace(wide, status="active")
+    return wide
+
+
+def moments(events: Iterable[Event]) -> list[int]:
+    """When any of the events changed in what it selects or whether it collects; ascending."""
+    found = {
+        to_ms(change.at)
+        for event in events
+        for change in event.history
+        if change.action != "create" and ("status" in change.changed or not change.changed.keys().isdisjoint(_FIELDS))
+    }
+    return sorted(found)
 
 
 def _both(field: str, some: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from app.domain import lately
+from app.domain.coverage import to_ms
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
-from app.domain.lately import Lately, read, widened
+from app.domain.lately import Lately, as_heard, moments, read, widened
 
 
 def edited(*definitions: Definition) -> Event:
+    minutes = count()
+
     def command(action: Any, definition: Definition) -> Command:
-        at = datetime(2026, 5, 1, tzinfo=UTC)
+        at = datetime(2026, 5, 1, tzinfo=UTC) + timedelta(minutes=next(minutes))
         return Command(id=str(definition), action=action, code="flood", at=at, who="a test", definition=definition)
 
     event = decide(command("create", Definition(name="flood", keywords=("one", "two"))), None)
@@ -78,3 +82,32 @@ def test_boxes_and_accounts_come_back_as_they_were() -> None:
     event = edited(Definition(boxes=(box,), accounts=("mill",)), Definition(boxes=(), accounts=()))
     assert widened(event, 2).boxes == (box,)
     assert widened(event, 2).accounts == ("mill",)
+
+
+def changed_at(event: Event, version: int) -> int:
+    return to_ms(next(change.at for change in event.history if change.version == version))
+
+
+def test_a_post_belongs_to_the_event_as_it_was_when_it_was_heard() -> None:
+    event = edited(Definition(keywords=("two", "three")), Definition(keywords=("three", "four")))
+    assert as_heard(event, changed_at(event, 3)).keywords == ("three", "four")
+    assert set(as_heard(event, changed_at(event, 3) - 1).keywords) == {"two", "three", "four"}
+    assert set(as_heard(event, changed_at(event, 2) - 1).keywords) == {"one", "two", "three", "four"}
+    assert as_heard(event, changed_at(event, 1) - 1) == event, "before there was any event"
+
+
+def test_an_event_that_has_ended_takes_what_was_heard_before() -> None:
+    event = edited()
+    stop = Command(id="s", action="stop", code="flood", at=datetime(2026, 5, 1, 2, tzinfo=UTC), who="a test")
+    stopped = decide(stop, event)
+    ended = to_ms(stop.at)
+    assert as_heard(stopped, ended - 1).status == "active"
+    assert as_heard(stopped, ended).status == "stopped"
+    assert as_heard(stopped, changed_at(event, 1) - 1).status == "stopped"
+    deleted = decide(Command(id="d", action="delete", code="flood", at=stop.at, who="a test"), stopped)
+    assert as_heard(deleted, ended - 1).status == "deleted"
+
+
+def test_changes_of_what_is_selected_are_moments_and_others_are_not() -> None:
+    event = edited(Definition(keywords=("three",)), Definition(name="another name"))
+    assert moments([event]) == [changed_at(event, 2)]

@@ -6,6 +6,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 POSTS_READ = Counter("starling_posts_read", "Posts read from raw_tweets by this process")
 POSTS_MATCHED = Counter("starling_posts_matched", "Posts that matched at least one event")
+POSTS_PLATFORM_ONLY = Counter(
+    "starling_posts_platform_only", "Posts that X sent for an event and that no keyword of it matches here"
+)
 CONTROL_MESSAGES = Counter("starling_control_messages", "Control messages of the streams", ["kind"])
 DEAD_LETTERS = Counter("starling_dead_letters", "Records and lines sent to dead_letters", ["topic"])
 ROWS_WRITTEN = Counter("starling_rows_written", "Rows that Cassandra acknowledged")

@@ -32,15 +32,17 @@ def coverage(code: str, from_: str | None, to: str | None, as_json: bool) -> Non
     """Show in which part of its active time an event was heard, and every gap."""
     prepare()
     span = _span(from_, to)
-    event, intervals = asyncio.run(_read(settings(), code))
+    event, intervals, strange = asyncio.run(_read(settings(), code))
     found = heard_of(event, intervals, to_ms(datetime.now(UTC)), span)
     if as_json:
-        print_json({"code": code, "sources": [plain(one) for one in found]})
+        print_json({"code": code, "sources": [plain(one) for one in found], "platform_only": strange})
     elif not found:
         click.echo(f"no live source has been connected while {code} was active")
     else:
         for one in found:
             _print(one)
+        if strange:
+            click.echo(f"{strange:,} posts that X sent for {code} match no keyword of it here; they are not stored")
 
 
 def _span(from_: str | None, to: str | None) -> Span | None:
@@ -60,17 +62,21 @@ def _span(from_: str | None, to: str | None) -> Span | None:
     return to_ms(since) if since else 0, to_ms(until)
 
 
-async def _read(current: Settings, code: str) -> tuple[Event, list[Interval]]:
-    """The event and the whole ledger. Raises UserError, Unavailable."""
+async def _read(current: Settings, code: str) -> tuple[Event, list[Interval], int]:
+    """The event, the whole ledger, and the posts that X alone found to match. Raises UserError, Unavailable."""
     from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
     from app.clients.event_commands import read_events  # noqa: PLC0415
-    from app.domain.coverage import entry, intervals_of  # noqa: PLC0415
-    from app.topics import COVERAGE  # noqa: PLC0415
+    from app.clients.ledger import read_intervals  # noqa: PLC0415
+    from app.domain.classify import Intake  # noqa: PLC0415
+    from app.topics import ACTIVITY  # noqa: PLC0415
 
-    events, entries = await asyncio.gather(read_events(current), read_compacted(current, COVERAGE, entry))
+    events, intervals, counts = await asyncio.gather(
+        read_events(current), read_intervals(current), read_compacted(current, ACTIVITY, bytes)
+    )
     if code not in events:
         raise UserError(f"there is no event {code!r}; `starling event list` shows all")
-    return events[code], intervals_of(entries.values())
+    intake = (msgspec.json.decode(value, type=Intake) for key, value in counts.items() if key.startswith("*|"))
+    return events[code], intervals, sum(part.platform_only.get(code, 0) for part in intake)
 
 
 def plain(heard: Heard) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import msgspec
 
 from app.clients.event_commands import ask, new_command, read_events
 from app.clients.event_commands import refresh as refresh_all
+from app.clients.ledger import read_statuses
 from app.domain.decisions import Action, Answer, Command, Refused, code_for, decide
 from app.domain.events import Definition, Event, Status
 from app.errors import UserError
@@ -252,10 +253,12 @@ def show(*, code: str, as_json: bool) -> None:
     """Show the event CODE."""
     found = _find(code)
     progress = rematches.progress_of(settings(), found)
+    refused = {one.source: one.refused[code] for one in asyncio.run(read_statuses(settings())) if code in one.refused}
     if as_json:
-        print_json(msgspec.to_builtins(found) | {"rematch": progress})
+        print_json(msgspec.to_builtins(found) | {"rematch": progress, "refused": refused})
     else:
-        views.print_event(found, rematches.lines(found, progress))
+        told = [f"{source} is not asked for {why}" for source, reasons in refused.items() for why in reasons]
+        views.print_event(found, rematches.lines(found, progress), told)
 
 
 @event.command()

@@ -39,8 +39,8 @@ def print_events(events: Iterable[Event]) -> None:
     )
 
 
-def print_event(event: Event, rematch: Iterable[str] = ()) -> None:
-    """Print all that is known of an event but its history, and some lines about its rematch."""
+def print_event(event: Event, rematch: Iterable[str] = (), refused: Iterable[str] = ()) -> None:
+    """Print all that is known of an event but its history, with lines about its rematch and what sources refuse."""
     last = event.history[-1] if event.history else None
     pairs = [
         ("code", cell(event.code)),
@@ -55,6 +55,7 @@ def print_event(event: Event, rematch: Iterable[str] = ()) -> None:
         ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
     ]
     pairs += [("rematch" if number == 0 else "", cell(line)) for number, line in enumerate(rematch)]
+    pairs += [("refused" if number == 0 else "", cell(line)) for number, line in enumerate(refused)]
     print_pairs((name, value) for name, value in pairs if value.plain)
 
 

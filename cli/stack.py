@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.domain.coverage import SourceStatus, as_of, statuses_of
+from app.domain.coverage import SourceStatus
 from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
@@ -91,7 +91,7 @@ def status(as_json: bool) -> None:
     """Show what runs. Exit status 3 when something is down."""
     stack = Stack()
     parts = stack.status()
-    sources = _sources() if any(part.name == "Kafka" and part.state == "up" for part in parts) else []
+    sources = _sources() if any(part.name == "kafka" and part.state == "up" for part in parts) else []
     if as_json:
         _print_json(stack, sources=[to_builtins(source) for source in sources])
     else:
@@ -119,16 +119,12 @@ def status(as_json: bool) -> None:
 
 
 def _sources() -> list[SourceStatus]:
-    """How the live sources are; none where no tracker has told yet."""
-    from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
-    from app.domain.coverage import entry  # noqa: PLC0415
-    from app.topics import COVERAGE  # noqa: PLC0415
+    """How the live sources are; none where Kafka does not say."""
+    from app.clients.ledger import read_statuses  # noqa: PLC0415 - the drivers are slow to import
 
     prepare()
     with suppress(Unavailable):
-        entries = asyncio.run(read_compacted(settings(), COVERAGE, entry))
-        now = int(time.time() * 1000)
-        return sorted((as_of(one, now) for one in statuses_of(entries.values())), key=lambda status: status.source)
+        return asyncio.run(read_statuses(settings()))
     return []
 
 

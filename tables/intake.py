@@ -10,7 +10,7 @@ import msgspec
 from faust.types import TP
 
 from app.domain.classify import Intake
-from app.metrics import CONTROL_MESSAGES, POSTS_MATCHED, POSTS_READ
+from app.metrics import CONTROL_MESSAGES, POSTS_MATCHED, POSTS_PLATFORM_ONLY, POSTS_READ
 from app.roles import INTAKE
 from tables.changelog import put, table
 
@@ -50,5 +50,6 @@ class IntakeTable:
 def _measure(record: Intake) -> None:
     POSTS_READ.inc(record.posts)
     POSTS_MATCHED.inc(record.matched)
+    POSTS_PLATFORM_ONLY.inc(sum(record.platform_only.values()))
     for kind, count in record.control.items():
         CONTROL_MESSAGES.labels(kind).inc(count)

@@ -10,20 +10,19 @@ from typing import Any, Protocol
 
 from cassandra.cluster import Session
 
-from app.clients.compacted import read_compacted
 from app.clients.event_commands import read_events
+from app.clients.ledger import read_intervals
 from app.demo.events import add_keyword, create
 from app.demo.hearing import Live, Told, asked_at, checks, stored, told
 from app.demo.interrupts import run_async
 from app.demo.plan import LIVE_EVENT, LIVE_KEYWORD, LIVE_RATE, Options
 from app.demo.source import WAIT_SECONDS, Source
 from app.demo.worker import Worker
-from app.domain.coverage import Heard, coverage, entry, intervals_of
+from app.domain.coverage import Heard, coverage
 from app.domain.events import Event
 from app.errors import UserError
 from app.generator import Generator, Mix, Planted
 from app.settings import Settings
-from app.topics import COVERAGE
 
 # No decoy: what X takes for a keyword and Starling does not is another story. Single posts of X API v2, nothing else.
 _MIX = Mix(planted=0.7, decoy=0, v2=1, v2_list=0, late=0, control=0, malformed=0, again=0, grown=0)
@@ -128,8 +127,7 @@ def _await_heard(settings: Settings, code: str, due: Told) -> Heard:
     deadline = time.monotonic() + _STORED_SECONDS
     while True:
         event = run_async(read_events(settings))[code]
-        intervals = intervals_of(run_async(read_compacted(settings, COVERAGE, entry)).values())
-        found = coverage(event, intervals, int(time.time() * 1000))
+        found = coverage(event, run_async(read_intervals(settings)), int(time.time() * 1000))
         known = max((interval.until for heard in found for interval in heard.intervals), default=0) / 1000
         if found and (known >= math.floor(due.last * 1000) / 1000 or time.monotonic() > deadline):
             return found[0]

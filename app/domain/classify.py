@@ -42,6 +42,7 @@ class Intake(Struct):
     classified: int = 0
     malformed: int = 0
     control: dict[str, int] = field(default_factory=dict)
+    platform_only: dict[str, int] = field(default_factory=dict)  # by event: X sent them for it, the matcher says no
 
     def count(self, record: Intake) -> bool:
         """Add what a record held, unless it was counted before (a batch may hold it twice); says whether it was new."""
@@ -59,6 +60,7 @@ class Intake(Struct):
         self.classified += other.classified
         self.malformed += other.malformed
         self.control = dict(Counter(self.control) + Counter(other.control))
+        self.platform_only = dict(Counter(self.platform_only) + Counter(other.platform_only))
 
 
 class Classified(Struct):
@@ -95,7 +97,8 @@ class _Collector:
     def take(self, record: RawRecord) -> None:
         intake = Intake(offset=record.offset)
         self.intake.setdefault(record.partition, []).append(intake)
-        match = self._lately.get(record.lately, self._matcher).match
+        matcher = self._lately.get(record.lately, self._matcher)
+        match = matcher.match
         lines = record.lines
         intake.lines = len(lines)
         for number, line in enumerate(lines):
@@ -113,6 +116,8 @@ class _Collector:
             intake.posts += len(posts)
             for part, post in enumerate(posts):
                 matches = match(post)
+                if post.tags:
+                    _note_platform_only(intake, post.tags, matches, matcher)
                 if matches:
                     intake.matched += 1
                     intake.classified += len(matches)
@@ -133,3 +138,11 @@ class _Collector:
             bundle.lines.append(origin)
             bundle.posts.append(post.raw)
             bundle.size += size
+
+
+def _note_platform_only(intake: Intake, tags: Iterable[str], matches: list[Match], matcher: Matcher) -> None:
+    """Count what X has sent for an event that does not want it by our rules; it stays in `raw_tweets`."""
+    matched = {match.event.code for match in matches}
+    for code in tags:
+        if code not in matched and code in matcher.codes:
+            intake.platform_only[code] = intake.platform_only.get(code, 0) + 1

@@ -54,6 +54,7 @@ class Matcher:
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.events = [event for event in events if event.collecting]
+        self.codes = frozenset(event.code for event in self.events)
         # (code, keyword) -> why it cannot be looked for. No command lets it pass, but `events` may hold it from
         # elsewhere, and one event must not stop the others.
         self.unusable: dict[tuple[str, str], str] = {}

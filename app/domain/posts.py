@@ -17,6 +17,7 @@ from app.domain.fields import record, records
 from app.domain.moments import in_range, moment
 from app.domain.partitioning import time_in_id
 from app.domain.posts_bluesky import created_bluesky_ms, is_jetstream, read_jetstream
+from app.domain.rules import code_of_tag
 from app.domain.wires import MAX_ID, Control, Json, Malformed, Post, Wire
 
 __all__ = ["CONTROL_KEYS", "Control", "Json", "Malformed", "Post", "Wire", "created_ms", "read"]
@@ -95,7 +96,7 @@ def _mended(line: bytes, error: str) -> Any:
 def _wrapped(body: Json, line: bytes) -> list[Post] | Control:
     data = body.get("data")
     if type(data) is dict or type(data) is list:
-        return _v2(data, body.get("includes"), line)
+        return _v2(data, body.get("includes"), line, body.get("matching_rules"))
     if type(statuses := body.get("statuses")) is list:
         return _listed(statuses)
     for kind in CONTROL_KEYS:
@@ -153,14 +154,19 @@ _DEEPEST = 3  # the post, one that it retweets, and one that this quotes
 _INCLUDED = (("users", "id"), ("tweets", "id"), ("media", "media_key"), ("places", "id"))
 
 
-def _v2(data: object, given: object, line: bytes) -> list[Post]:
+def _v2(data: object, given: object, line: bytes, rules: object) -> list[Post]:
     expansions = record(given)
     includes = {kind: _by_key(expansions.get(kind), key) for kind, key in _INCLUDED}
     if type(data) is dict:
-        return [Post(_v2_id(data), "v2", data, _joined(includes, _inlined(data)), line)]
+        return [Post(_v2_id(data), "v2", data, _joined(includes, _inlined(data)), line, _tags(rules))]
     if type(data) is not list or not all(type(item) is dict for item in data):
         raise Malformed("v2 data that holds other things than posts")
     return [_cut(item, includes) for item in data]
+
+
+def _tags(rules: object) -> tuple[str, ...]:
+    """Events that the stream's `matching_rules` name."""
+    return tuple({code: None for rule in records(rules) if (code := code_of_tag(rule.get("tag"))) is not None})
 
 
 def _cut(body: Json, includes: Includes) -> Post:

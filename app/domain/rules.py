@@ -15,6 +15,8 @@ from msgspec import Struct
 from app.domain.events import Event
 from app.domain.x_language import clauses_of, language_clause
 
+# Begins the tag of every rule of Starling's: `starling:CODE`, or `starling:PREFIX:CODE` where topics have a prefix.
+TAG_MARK = "starling:"
 _OR = " OR "
 # `language_clause` behind the clauses; no clause has it, since a keyword of that kind stands in quotes.
 _RESTRICTED = re.compile(r"\((.*)\) (?:lang:[\w-]+|\(lang:[\w-]+(?: OR lang:[\w-]+)*\))")
@@ -26,6 +28,11 @@ class Rule(Struct, frozen=True):
     tag: str  # the event's code
     value: str
     id: str = ""
+
+
+def code_of_tag(tag: object) -> str | None:
+    """The event that a rule's tag names; None where the rule is not Starling's."""
+    return tag.rpartition(":")[2] if isinstance(tag, str) and tag.startswith(TAG_MARK) else None
 
 
 class Plan(Struct, frozen=True):

@@ -36,3 +36,4 @@ class Post(Struct, frozen=True):
     body: Json
     includes: dict[str, dict[str, Json]]
     raw: bytes
+    tags: tuple[str, ...] = ()  # codes of the events that X has sent it for

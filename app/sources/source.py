@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -85,3 +85,11 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Give back what it holds."""
+
+
+@runtime_checkable
+class Searchable(Source, Protocol):
+    """A source that can also be asked for the past, against payment."""
+
+    def search(self, events: Sequence[Event], since_ms: int, until_ms: int) -> AsyncIterator[list[bytes]]:
+        """Posts of that time, a page a line. Raises Broken."""

@@ -14,7 +14,7 @@ import orjson
 from msgspec import Struct
 
 from app.domain.events import Event
-from app.domain.rules import plan_rules
+from app.domain.rules import TAG_MARK, plan_rules
 from app.settings import Settings
 from app.sources.lines import lines_of
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
@@ -31,7 +31,6 @@ FIELDS = {
     "expansions": "attachments.media_keys,author_id,entities.mentions.username,geo.place_id,in_reply_to_user_id,"
     "referenced_tweets.id,referenced_tweets.id.attachments.media_keys,referenced_tweets.id.author_id",
 }
-_MARK = "starling:"
 _QUERY_LENGTH = 512  # of recent search, in every plan
 _PAGE = 100
 _SEARCHABLE_AFTER = 11.0  # seconds; X wants `end_time` to be 10 s in the past
@@ -74,7 +73,7 @@ class X:
         token = settings.x_bearer_token
         self._client = Client(settings.x_url, token.get_secret_value() if token else None)
         # Deployments that share an account must not remove each other's rules.
-        self._mark = f"{_MARK}{settings.topic_prefix}:" if settings.topic_prefix else _MARK
+        self._mark = f"{TAG_MARK}{settings.topic_prefix}:" if settings.topic_prefix else TAG_MARK
         self._keeper = RuleKeeper(self._client, self._mark, settings.x_rules, settings.x_rule_length)
         self._backfill_minutes = settings.x_backfill_minutes
         self._query_length = min(_QUERY_LENGTH, settings.x_rule_length)

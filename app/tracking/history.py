@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,38 +21,54 @@ from app.tracking.parcel import Parcel
 MARGIN_MS = 15_000
 # Bounds what is read: 200,000 posts of 64 in a record.
 MOST_RECORDS = 4_000
+MOST_MARKS = 1_000_000
 _READ_SECONDS = 60.0
 
 
+class _Known(NamedTuple):
+    """What was read for one source: from when, up to where, and the hashes of its posts' keys."""
+
+    since_ms: int
+    ends: dict[TopicPartition, int]
+    marks: set[int]
+
+
 class History:
-    """Reads the end of `raw_tweets`."""
+    """Reads the end of `raw_tweets`; asked again, only what came since."""
 
     def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
         self._settings = settings
         self._sources = sources
+        self._known: dict[str, _Known] = {}
 
     async def marks(self, source: str, since_ms: int) -> set[int]:
-        """Hashes of the keys of a source's posts that came since, the newest ones at least. Raises KafkaError, …"""
-        found: set[int] = set()
+        """Hashes of the keys of a source's posts that came since, the newest ones at least.
+
+        Raises KafkaError, TimeoutError, Unavailable.
+        """
+        known = self._known.get(source)
+        if known is None or known.since_ms > since_ms or len(known.marks) > MOST_MARKS:
+            known = _Known(since_ms, {}, set())
+        ends = dict(known.ends)
         fact = self._sources[source].fact
-        async with self._reader(since_ms - MARGIN_MS) as records:
+        async with self._reader(since_ms - MARGIN_MS, ends) as records:
             async for record in records:
                 if dict(record.headers).get("source") == source.encode():
                     keys = (fact(line).key for line in (record.value or b"").split(b"\n"))
-                    found.update(hash(key) for key in keys if key is not None)
-        return found
+                    known.marks.update(hash(key) for key in keys if key is not None)
+        self._known[source] = known._replace(ends=ends)
+        return known.marks
 
     async def unsent(self, parcels: list[Parcel]) -> list[Parcel]:
-        """The parcels without posts that are there already. Raises KafkaError, TimeoutError."""
-        left = []
-        known: dict[str, set[int]] = {}
+        """The parcels without posts that are there already. Raises KafkaError, TimeoutError, Unavailable."""
+        since: dict[str, int] = {}
         for parcel in parcels:
-            if not parcel.source or parcel.source not in self._sources:
-                left.append(parcel)
-                continue
-            if parcel.source not in known:
-                known[parcel.source] = await self.marks(parcel.source, parcel.heard_ms)
-            left += self._without(parcel, known[parcel.source])
+            if parcel.source in self._sources:
+                since[parcel.source] = min(parcel.heard_ms, since.get(parcel.source, parcel.heard_ms))
+        known = {source: await self.marks(source, heard_ms) for source, heard_ms in since.items()}
+        left = []
+        for parcel in parcels:
+            left += self._without(parcel, known[parcel.source]) if parcel.source in known else [parcel]
         return left
 
     def _without(self, parcel: Parcel, known: set[int]) -> list[Parcel]:
@@ -63,7 +80,10 @@ class History:
         return [msgspec.structs.replace(parcel, value=b"\n".join(new), posts=len(new))] if new else []
 
     @asynccontextmanager
-    async def _reader(self, since_ms: int) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
+    async def _reader(
+        self, since_ms: int, ends: dict[TopicPartition, int]
+    ) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
+        """Records from the given offsets, else from that time; `ends` is where they end."""
         consumer = AIOKafkaConsumer(**connection(self._settings), enable_auto_commit=False)
         try:
             async with asyncio.timeout(_READ_SECONDS):
@@ -74,18 +94,22 @@ class History:
                 if not partitions:
                     raise Unavailable(f"Kafka has no topic {topic}; `starling migrate` makes it")
                 consumer.assign(partitions)
-                yield self._records(consumer, partitions, since_ms)
+                yield self._records(consumer, partitions, since_ms, ends)
         finally:
             await consumer.stop()
 
     async def _records(
-        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], since_ms: int
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: list[TopicPartition],
+        since_ms: int,
+        read: dict[TopicPartition, int],
     ) -> AsyncIterator[ConsumerRecord]:
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.offsets_for_times(dict.fromkeys(partitions, max(since_ms, 0)))
         for partition, end in ends.items():
             found = begins.get(partition)
-            start = end if found is None else found.offset
+            start = read.get(partition, end if found is None else found.offset)
             consumer.seek(partition, max(start, end - MOST_RECORDS // len(partitions)))
         open_ = set(partitions)
         while open_:
@@ -95,3 +119,4 @@ class History:
             for records in (await consumer.getmany(timeout_ms=200)).values() if open_ else ():
                 for record in records:
                     yield record
+        read.update(ends)

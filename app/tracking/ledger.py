@@ -20,6 +20,9 @@ from app.tracking.parcel import Parcel
 
 BEAT_SECONDS = 1.0
 _WITHHELD_MS = 60_000  # notices of a minute are one entry
+CONTINUED = "goes on in the next entry"
+_LONGEST_MS = 24 * 3_600_000
+_MOST_EVENTS = 500  # changes of events in one entry
 _HOLDER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -119,9 +122,11 @@ class Ledger:
         else:
             interval.withheld.append(Withheld(now, posts))
 
-    def close(self, why: str, oldest_ms: int | None) -> None:
-        """The connection has ended."""
+    def close(self, why: str, oldest_ms: int | None, *, broken: bool) -> None:
+        """The connection has ended. One that was not broken but left was alive to the last, as far as can be known."""
         if self.interval is not None:
+            if not broken:
+                self.sign(now_ms())
             self.interval.ended = why
             self.beat(oldest_ms)
             self.interval = None
@@ -146,7 +151,27 @@ class Ledger:
         if interval is not None:
             until = self._sign if oldest_ms is None else min(self._sign, oldest_ms)
             interval.until = max(interval.until, until)
+            if interval.ended is None and (
+                len(interval.events) > _MOST_EVENTS + len(self.status.events)
+                or interval.until - interval.opened > _LONGEST_MS
+            ):
+                self._begin_entry(interval)
             self._tell(interval.key, interval)
+
+    def _begin_entry(self, interval: Interval) -> None:
+        """Go on in another entry: one that is written every second must not grow for weeks."""
+        self.interval = Interval(
+            source=interval.source,
+            connection=interval.connection,
+            opened=interval.until,
+            since=interval.until,
+            until=interval.until,
+            generation=interval.generation,
+            cursor=interval.cursor,
+            events=[InForce(one.code, one.version, interval.until) for one in interval.events if one.until is None],
+        )
+        interval.ended = CONTINUED
+        self._tell(self.interval.key, self.interval)
 
     def tell_status(self) -> None:
         """Write down how the source is."""

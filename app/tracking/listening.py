@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -20,6 +20,7 @@ from app.domain.watchdog import State, Watchdog, words
 from app.metrics import CONNECTIONS
 from app.sources.source import Broken, Opened, Resume, Selection, Source
 from app.tracking.budget import Budget
+from app.tracking.filling import Filler
 from app.tracking.ledger import Ledger
 from app.tracking.taking import Taker
 
@@ -43,6 +44,7 @@ class Listener:
         budget: Budget,
         wanted: Callable[[], Sequence[Event]],
         generation: int,
+        filler: Filler | None = None,
     ) -> None:
         self._source = source
         self._taker = taker
@@ -50,11 +52,14 @@ class Listener:
         self._budget = budget
         self._wanted = wanted
         self._generation = generation
+        self._filler = filler
+        self._filling: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
         self._watchdog = Watchdog(ledger.status.volumes, monotonic(), _hour())
         self._asked: dict[str, int] = {}
         self._selection = Selection()
         self._connected: float | None = None  # monotonic
+        self._warned = ""
         self._foreign = True  # another tracker's connection may be open still
 
     async def run(self, last: Interval | None) -> None:
@@ -72,27 +77,32 @@ class Listener:
                 try:
                     await self._listen(resume)
                 except Broken as broken:
-                    resume = await self._ended(str(broken), resume)
+                    resume = await self._ended(str(broken), resume, broken=True)
                     await self._wait(broken)
                 else:
                     await self._ended(IDLE, resume)
         finally:
+            for task in self._filling:
+                task.cancel()
             await self._ended(STOPPED, resume)
 
-    async def _ended(self, why: str, before: Resume) -> Resume:
+    async def _ended(self, why: str, before: Resume, *, broken: bool = False) -> Resume:
         """Write down the end of a connection, once all that came by it is kept; returns where to go on."""
         interval = self._ledger.interval
         if interval is None:
             return before
         log.info("connection ended", extra={"source": self._source.name, "why": why})
         await self._taker.settle()
-        self._ledger.close(why, self._taker.oldest_ms)
+        self._ledger.close(why, self._taker.oldest_ms, broken=broken)
         cursor = self._taker.cursor
         return Resume(before.cursor if cursor is None else cursor, interval.until)
 
     async def _idle(self) -> None:
         self._ledger.say("idle", IDLE)
         self._ledger.tell_status()
+        with suppress(Broken):  # what it is asked for without a connection costs nothing
+            self._selection = await self._source.select([])
+            self._asked = {}
         while not self._wanted():  # noqa: ASYNC110 -- a view tells nobody of its changes
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -103,13 +113,16 @@ class Listener:
         seconds = self._backoff.after(broken.trouble, heard=heard, retry_after=broken.retry_after)
         if broken.trouble is Trouble.CONNECTIONS:
             self._foreign = True
+        if str(broken) != self._warned:
+            self._warned = str(broken)
+            log.warning("no connection", extra={"source": self._source.name, "why": self._warned})
         state: State = "refused" if broken.trouble is Trouble.DENIED else "waiting"
         await self._pause(state, str(broken), seconds)
 
     async def _pause(self, state: State, why: str, seconds: float) -> None:
         """Wait, and say so meanwhile."""
         until = monotonic() + seconds
-        while (left := until - monotonic()) > 0:
+        while (left := until - monotonic()) > 0 and self._wanted():
             again = f"; tries again in {words(left)}" if left >= 1 else ""
             self._ledger.say(state, why + again)
             self._ledger.tell_status()
@@ -140,6 +153,7 @@ class Listener:
                 if isinstance(got, Opened):
                     await self._ended("the source was asked anew", resume)
                     self._opened(got)
+                    self._fill(resume)
                 else:
                     self._took(got)
                     await self._taker.room()
@@ -151,7 +165,17 @@ class Listener:
         self._watchdog = Watchdog(self._ledger.status.volumes, monotonic(), _hour())
         self._connected = monotonic()
         CONNECTIONS.labels(self._source.name).inc()
+        self._warned = ""
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
+
+    def _fill(self, resume: Resume) -> None:
+        """Search for what came since it was last heard, beside the listening."""
+        interval = self._ledger.interval
+        if self._filler is None or resume.heard_ms is None or interval is None:
+            return
+        task = asyncio.create_task(self._filler.fill(self._wanted(), resume.heard_ms, interval.since))
+        self._filling.add(task)
+        task.add_done_callback(self._filling.discard)
 
     def _took(self, lines: list[bytes]) -> None:
         now = monotonic()
@@ -188,9 +212,8 @@ class Listener:
             if {event.code: event.version for event in events} == self._asked:
                 continue
             try:
-                before = set(self._asked)
                 await self._select()
-                if self._source.selective and before != set(self._asked):
+                if self._source.selective:
                     self._watchdog.selected(monotonic())
                 backoff = Backoff()
             except Broken as broken:

@@ -136,8 +136,23 @@ class Taker:
             self._lines, self._size, self._posts = [], 0, 0
 
     def _parcel(self, lines: list[bytes], posts: int, heard_ms: int, origin: Origin, cursor: int | None) -> Parcel:
-        headers = raw_headers(self._source.name, self._source.form, heard_ms, origin, self._connection)
-        headers.append(("generation", str(self._generation).encode()))
+        made = parcel_of(self._source, lines, heard_ms, origin, self._connection, posts=posts, cursor=cursor)
+        made.headers.append(("generation", str(self._generation).encode()))
         if self.lately.text:
-            headers.append(("lately", self.lately.text.encode()))
-        return Parcel(RAW.name, b"\n".join(lines), headers, None, self._source.name, heard_ms, posts, cursor)
+            made.headers.append(("lately", self.lately.text.encode()))
+        return made
+
+
+def parcel_of(
+    source: Source,
+    lines: list[bytes],
+    heard_ms: int,
+    origin: Origin,
+    connection: str,
+    *,
+    posts: int = 0,
+    cursor: int | None = None,
+) -> Parcel:
+    """Lines as a record of `raw_tweets`."""
+    headers = raw_headers(source.name, source.form, heard_ms, origin, connection)
+    return Parcel(RAW.name, b"\n".join(lines), headers, None, source.name, heard_ms, posts, cursor)

@@ -16,8 +16,9 @@ from app.domain.events import Event
 from app.domain.watchdog import Volumes
 from app.errors import Unavailable
 from app.settings import Settings
-from app.sources.source import Source
+from app.sources.source import Searchable, Source
 from app.tracking.budget import Budget
+from app.tracking.filling import Filler
 from app.tracking.history import History
 from app.tracking.lease import Lease
 from app.tracking.ledger import Ledger
@@ -130,7 +131,10 @@ class Tracker(Service):
             recent.add(await self._history.marks(source.name, last.until))
         taker = Taker(self._settings, source, ledger, self._outbox, recent)
         budget = Budget(self._settings, source.name, intervals)
-        return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation), last
+        filler = None
+        if self._settings.x_search and isinstance(source, Searchable):
+            filler = Filler(source, budget, self._put)
+        return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, filler), last
 
     def _put(self, parcel: Parcel) -> None:
         self._outbox.put(parcel)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 import pytest
 
-for _name in ("broker", "kills"):
+for _name in ("broker", "kills", "outage"):
     pytest.register_assert_rewrite(f"tests.chaos.{_name}")

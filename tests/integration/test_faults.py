@@ -104,9 +104,9 @@ def a_cut_in_mid_line_and_a_clean_end_cost_a_moment(stack: Stack) -> None:
                 lambda state, old=old: [one["id"] for one in state["connections"]] not in ([], [old["id"]]),
                 f"another connection after {kind}",
             )
-        simulator.push(tracking.stream(10, 50))
-        due = tracking.due(simulator, running.settings, "flood")
-        tracking.wait_stored(running.settings, "flood", due)
+            # Each connection is heard: two without anything between would leave one gap.
+            simulator.push(tracking.stream(5, 50 + 10 * number))
+            tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
         heard = gaps(running, 3)
         assert all(gap.why for gap in heard.gaps)
         dead = topics.dead_letters(running.settings)

@@ -21,7 +21,7 @@ from app.local import artifacts, java
 from app.local.artifacts import KAFKA
 from app.local.java import find_java
 from app.local.process import Process, spawn
-from app.local.server import refuse_taken
+from app.local.server import free_ports, refuse_taken
 from app.local.stack import Stack
 from app.local.supervise import Supervisor
 from app.settings import Settings
@@ -171,6 +171,7 @@ def test_an_unreadable_record_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_without_an_engine_docker_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("STARLING_WEB_PORT", str(free_ports(1)[0]))
     told = starling(tmp_path, "up", "--docker")
     assert told.returncode == 1
     assert "no Docker engine answers" in told.stderr

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from app.domain.events import Definition
 from app.local.stack import Stack
-from tests.support import tracking
+from tests.support import rows, tracking
 from tests.support.chain import chain
 from tests.support.events import accepted, command, create
 from tests.support.simulator import Simulator
@@ -56,6 +59,111 @@ def edits_of_keywords_lose_nothing_and_double_nothing(stack: Stack) -> None:
         assert len(simulator.state()["past"]) == 0, "one connection for all of it"
         tracking.wait_stored(settings, "flood", due)
         assert tracking.heard(settings, "flood").gaps == []
+
+
+def status_of(
+    stack: Stack, wanted: str, *words: str, keywords: tuple[str, ...] = ("rotwasser",), **changed: Any
+) -> None:
+    """What the status says of a source that cannot be heard: one line with these words."""
+    with chain(stack, "all", **changed) as running:
+        accepted(running.settings, create("flood", keywords=keywords))
+        until(lambda: tracking.state(running.settings) == wanted, f"it is {wanted}")
+        _, (status,) = tracking.ledger(running.settings)
+        assert all(word in status.words for word in words), status.words
+        assert "\n" not in status.words
+        assert tracking.TOKEN not in running.workers["all"].log
+        warned = [one["why"] for one in running.workers["all"].complaints() if one["event"] == "no connection"]
+        assert len(warned) == 1, warned
+
+
+@scenarios.add
+def a_wrong_token_is_said_in_one_line(stack: Stack) -> None:
+    with Simulator(token="another") as simulator:  # noqa: S106 -- of the simulator
+        status_of(stack, "refused", "STARLING_X_BEARER_TOKEN", "401", **tracking.x(simulator))
+
+
+@scenarios.add
+def a_missing_token_is_said_in_one_line(stack: Stack) -> None:
+    status_of(stack, "refused", "STARLING_X_BEARER_TOKEN", sources="x", x_url="http://127.0.0.1:9")
+
+
+@scenarios.add
+def a_host_that_is_not_there_is_said_in_one_line(stack: Stack) -> None:
+    status_of(stack, "waiting", "127.0.0.1", sources="x", x_url="http://127.0.0.1:9", x_bearer_token="any")  # noqa: S106
+    status_of(stack, "waiting", "127.0.0.1", sources="bluesky", bluesky_url="ws://127.0.0.1:9")
+
+
+@scenarios.add
+def an_event_of_which_x_takes_nothing_is_said_in_one_line(stack: Stack) -> None:
+    with Simulator("--rule-length", "64", token=tracking.TOKEN) as simulator:
+        long = ("donaudampfschifffahrtsgesellschaft " * 5).strip()
+        status_of(stack, "waiting", "no rule", keyword=long, **tracking.x(simulator, x_rule_length=64))
+
+
+@scenarios.add
+def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_search=True)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        simulator.push(tracking.stream(5))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        simulator.fault("status", wire="x", status=503)
+        simulator.fault("end", wire="x")
+        simulator.wait(lambda state: not state["connections"], "not connected")
+        simulator.push(tracking.stream(20, 100))
+        simulator.wait_connected()
+        simulator.push(tracking.stream(5, 200))
+        until(lambda: len(tracking.stored(settings, "flood")) == 30, "those of the gap are stored, too")
+        until(lambda: tracking.heard(settings, "flood").gaps == [], "the gap is made good")
+        origins = Counter(row["origin"] for row in rows.tweets(settings).values())
+        assert origins == {"live": 10, "search": 20}
+
+
+@scenarios.add
+def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
+    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
+        tracking.flood(running.settings, simulator)
+        tag = f"starling:{running.settings.topic_prefix}:flood"
+        strange = tracking.post(1, "nothing of it") | {"matching_rules": [{"id": "1", "tag": tag}]}
+        simulator.push([strange], raw="1", wire="x")
+        until(lambda: running.intake().platform_only == {"flood": 1}, "it is counted")
+        assert tracking.stored(running.settings, "flood") == set()
+
+
+@scenarios.add
+def the_budget_of_a_month_is_kept(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_reads_hard=20)) as running,
+    ):
+        tracking.flood(running.settings, simulator)
+        simulator.push(tracking.stream(25))
+        until(lambda: tracking.state(running.settings) == "over budget", "it says so")
+        assert simulator.connections("x") == []
+        intervals, (status,) = tracking.ledger(running.settings)
+        assert sum(sum(one.reads.values()) for one in intervals) == 25
+        assert "STARLING_X_READS_HARD" in status.words
+        tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
+
+
+@scenarios.add
+def an_event_is_listened_for_from_its_start_to_its_end(stack: Stack) -> None:
+    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
+        start = datetime.now(UTC) + timedelta(seconds=4)
+        end = start + timedelta(seconds=8)
+        accepted(running.settings, create("flood", keywords=("rotwasser",), start=start, end=end))
+        assert tracking.state(running.settings) in ("", "idle")
+        assert simulator.rules() == []
+        simulator.wait_connected()
+        simulator.wait(lambda state: not state["connections"], "no connection without an event")
+        (interval,) = tracking.ledger(running.settings)[0]
+        assert interval.ended == "no event is active"
+        until(lambda: tracking.state(running.settings) == "idle", "it is idle")
+        until(lambda: simulator.rules() == [], "X is asked for nothing any more")
+        assert tracking.heard(running.settings, "flood").gaps == []
 
 
 together = scenarios.fixture()

@@ -17,6 +17,7 @@ import cli
 import cli.event
 import cli.event_rematch
 from app.clients.event_commands import NoAnswer
+from app.domain.coverage import SourceStatus
 from app.domain.decisions import Answer, Command, Refused, decide
 from app.domain.events import Event
 from app.domain.rematch import Progress, Stretch
@@ -36,6 +37,7 @@ class Manager:
         self.progress: dict[str, Progress] = {}
         self.asked: list[Command] = []
         self.silent = False
+        self.statuses: list[SourceStatus] = []
 
     async def ask(self, _: Settings, command: Command) -> Answer:
         self.asked.append(command)
@@ -50,6 +52,9 @@ class Manager:
         else:
             self.events[command.code] = event
         return Answer(id=command.id, code=command.code, accepted=True, version=event.version)
+
+    async def read_statuses(self, _: Settings) -> list[SourceStatus]:
+        return self.statuses
 
     async def read_events(self, _: Settings) -> dict[str, Event]:
         return dict(self.events)
@@ -80,6 +85,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     made = Manager()
     monkeypatch.setattr(cli.event, "ask", made.ask)
     monkeypatch.setattr(cli.event, "read_events", made.read_events)
+    monkeypatch.setattr(cli.event, "read_statuses", made.read_statuses)
     monkeypatch.setattr(cli.event_rematch, "read_progress", made.read_progress)
     return made
 
@@ -232,7 +238,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
     assert json.loads(invalid.out)["reason"] == "invalid"
     (first, _) = json.loads(run("list", "--json").out)
     shown = json.loads(run("show", flood.code, "--json").out)
-    assert shown.keys() - first.keys() == {"history", "rematch"}
+    assert shown.keys() - first.keys() == {"history", "rematch", "refused"}
     (change,) = json.loads(run("history", flood.code, "--json").out)
     assert change.keys() == {"version", "at", "who", "action", "why", "changed", "command"}
 
@@ -406,6 +412,17 @@ def test_show_tells_how_far_a_rematch_is(run: Run, manager: Manager, flood: Even
     assert "STARLING_SOURCES=bluesky" in shown
     manager.progress[flood.code] = progress(flood, state="done", sources={"x": 9, "bluesky": 1})
     assert "STARLING_X_SEARCH" not in run("show", flood.code).out
+
+
+def test_show_tells_what_a_source_is_not_asked_for(run: Run, manager: Manager, flood: Event) -> None:
+    why = "+: X has no rule for it"
+    manager.statuses = [
+        SourceStatus(
+            source="x", state="listening", words="", since=0, at=0, refused={flood.code: (why,), "other": ("-",)}
+        )
+    ]
+    assert "x is not asked for +: X has no rule for it" in run("show", flood.code).out
+    assert json.loads(run("show", flood.code, "--json").out)["refused"] == {"x": [why]}
 
 
 def test_control_characters_are_refused(run: Run) -> None:

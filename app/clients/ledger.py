@@ -1,0 +1,22 @@
+"""The ledger of what was heard, and how the live sources are, read from outside."""
+
+from __future__ import annotations
+
+import time
+
+from app.clients.compacted import read_compacted
+from app.domain.coverage import Interval, SourceStatus, as_of, entry, intervals_of, statuses_of
+from app.settings import Settings
+from app.topics import COVERAGE
+
+
+async def read_intervals(settings: Settings) -> list[Interval]:
+    """All connections, of all sources. Raises Unavailable."""
+    return intervals_of((await read_compacted(settings, COVERAGE, entry)).values())
+
+
+async def read_statuses(settings: Settings) -> list[SourceStatus]:
+    """How each live source is now; none where no tracker has told yet. Raises Unavailable."""
+    entries = await read_compacted(settings, COVERAGE, entry)
+    now = int(time.time() * 1000)
+    return sorted((as_of(one, now) for one in statuses_of(entries.values())), key=lambda status: status.source)

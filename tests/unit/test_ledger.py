@@ -1,0 +1,146 @@
+"""The ledger of one source: what it writes, and when."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from app.domain.coverage import Interval, SourceStatus, entry
+from app.domain.watchdog import Volumes
+from app.sources.source import Opened, Selection
+from app.tracking import ledger as ledgers
+from app.tracking.ledger import CONTINUED, Ledger
+from app.tracking.parcel import Parcel
+
+NOW = 1_800_000_000_000
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = NOW
+        monkeypatch.setattr(ledgers, "now_ms", lambda: self.now)
+
+
+class Written:
+    """What was put, newest of each key."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Interval | SourceStatus] = {}
+        self.count = 0
+
+    def put(self, parcel: Parcel) -> None:
+        assert parcel.key is not None
+        self.count += 1
+        self.entries[parcel.key.decode()] = entry(parcel.value)
+
+    @property
+    def intervals(self) -> list[Interval]:
+        return sorted((one for one in self.entries.values() if isinstance(one, Interval)), key=lambda one: one.opened)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def written() -> Written:
+    return Written()
+
+
+def opened(written: Written, *, versions: dict[str, int] | None = None, since: int | None = None) -> Ledger:
+    made = Ledger("x", written.put, Volumes())
+    made.open(Opened(since), Selection({"flood": 1} if versions is None else versions), 3)
+    return made
+
+
+def test_a_connection_is_written_down_when_it_opens(clock: Clock, written: Written) -> None:
+    opened(written)
+    (one,) = written.intervals
+    assert (one.opened, one.since, one.until, one.ended, one.generation) == (NOW, NOW, NOW, None, 3)
+
+
+def test_what_is_not_kept_yet_is_not_heard_yet(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.now += 3000
+    made.heard(2, 0, {}, clock.now)
+    made.beat(NOW + 1000)
+    assert written.intervals[0].until == NOW + 1000
+    made.beat(None)
+    assert written.intervals[0].until == NOW + 3000
+
+
+def test_nothing_new_is_not_written_again(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    made.beat(None)
+    before = written.count
+    made.beat(None)
+    assert written.count == before
+
+
+def test_a_frozen_process_proves_nothing_of_the_time_it_was_frozen(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.now += 60_000
+    made.heard(5, 0, {}, clock.now)
+    made.close("ended", None, broken=False)
+    assert written.intervals[0].until == NOW
+
+
+def test_a_connection_that_was_left_was_alive_to_the_last_and_a_broken_one_to_its_last_sign(
+    clock: Clock, written: Written
+) -> None:
+    for broken, until in ((True, NOW), (False, NOW + 8000)):
+        clock.now = NOW
+        fresh = Written()
+        made = opened(fresh)
+        clock.now += 8000
+        made.close("why", None, broken=broken)
+        assert fresh.intervals[0].until == until
+
+
+def test_versions_follow_each_other_without_a_gap(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.now += 1000
+    made.selected(Selection({"flood": 2, "storm": 1}))
+    clock.now += 1000
+    made.selected(Selection({"storm": 1}))
+    made.beat(None)
+    told = [(one.code, one.version, one.since, one.until) for one in written.intervals[0].events]
+    assert told == [
+        ("flood", 1, NOW, NOW + 1000),
+        ("flood", 2, NOW + 1000, NOW + 2000),
+        ("storm", 1, NOW + 1000, None),
+    ]
+
+
+def test_an_entry_does_not_grow_for_ever(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    for version in range(2, 700):
+        clock.now += 1000
+        made.sign(clock.now)
+        made.selected(Selection({"flood": version}))
+        made.beat(None)
+    first, second = written.intervals
+    assert first.ended == CONTINUED
+    assert first.until == second.since
+    assert len(second.events) < 300
+    assert max(len(msgspec.json.encode(one)) for one in written.intervals) < 50_000
+
+
+def test_a_status_keeps_the_moment_since_when_it_is_so(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    made.say("listening", "5 posts a second")
+    clock.now += 5000
+    made.say("listening", "6 posts a second")
+    made.tell_status()
+    status = written.entries["x"]
+    assert isinstance(status, SourceStatus)
+    assert (status.since, status.at, status.words) == (NOW, NOW + 5000, "6 posts a second")
+
+
+def test_reads_are_counted_by_month_and_doubles_are_paid_for_too(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    made.heard(10, 4, {"flood": 6}, NOW)
+    made.beat(None)
+    (one,) = written.intervals
+    assert (one.duplicates, one.tagged, list(one.reads.values())) == (4, {"flood": 6}, [10])

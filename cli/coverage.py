@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
+from rich.text import Text
 
 from app.domain.coverage import Heard, Interval, Span, to_ms
 from app.domain.coverage import coverage as heard_of
@@ -17,6 +19,8 @@ from app.errors import UserError
 from app.settings import Settings, settings
 from cli.event_options import parse_time
 from cli.terminal import cell, moment, prepare, print_json, print_table
+
+GAP_COLUMNS = ("from", "to", "length", "why")
 
 
 @click.command()
@@ -31,7 +35,7 @@ def coverage(code: str, from_: str | None, to: str | None, as_json: bool) -> Non
     event, intervals, strange = asyncio.run(_read(settings(), code))
     found = heard_of(event, intervals, to_ms(datetime.now(UTC)), span)
     if as_json:
-        print_json({"code": code, "sources": [_plain(one) for one in found], "platform_only": strange})
+        print_json({"code": code, "sources": [plain(one) for one in found], "platform_only": strange})
     elif not found:
         click.echo(f"no live source has been connected while {code} was active")
     else:
@@ -75,7 +79,8 @@ async def _read(current: Settings, code: str) -> tuple[Event, list[Interval], in
     return events[code], intervals, sum(part.platform_only.get(code, 0) for part in intake)
 
 
-def _plain(heard: Heard) -> dict[str, Any]:
+def plain(heard: Heard) -> dict[str, Any]:
+    """What `--json` says of one source."""
     return {
         "source": heard.source,
         "share": round(heard.share, 6),
@@ -98,23 +103,32 @@ def _plain(heard: Heard) -> dict[str, Any]:
 
 
 def _print(heard: Heard) -> None:
+    click.echo(sentence(heard))
+    if heard.gaps:
+        print_table(GAP_COLUMNS, gap_rows(heard))
+
+
+def sentence(heard: Heard) -> str:
+    """How an event was heard by a source."""
     gaps = "no gap" if not heard.gaps else f"{len(heard.gaps)} gap" + "s" * (len(heard.gaps) > 1)
     withheld = f", ~{heard.withheld:,} posts withheld by the source" if heard.withheld else ""
     of = "posts" if heard.exact else "posts of all events"
-    click.echo(f"{heard.source}: {_percent(heard.share)} of the time heard, {gaps}{withheld}; {heard.posts:,} {of}")
-    if heard.gaps:
-        print_table(
-            ("from", "to", "length", "why"),
-            (
-                (
-                    cell(_shown(gap.since)),
-                    cell("now" if gap.goes_on else _shown(gap.until)),
-                    cell(words(gap.seconds)),
-                    cell(gap.why),
-                )
-                for gap in heard.gaps
-            ),
+    return f"{heard.source}: {_percent(heard.share)} of the time heard, {gaps}{withheld}; {heard.posts:,} {of}"
+
+
+def gap_rows(heard: Heard) -> Iterator[tuple[Text, ...]]:
+    """A row of GAP_COLUMNS for each gap."""
+    for gap in heard.gaps:
+        yield (
+            cell(_shown(gap.since)),
+            cell("now" if gap.goes_on else _shown(gap.until)),
+            cell(_length(gap.seconds)),
+            cell(gap.why),
         )
+
+
+def _length(seconds: float) -> str:
+    return words(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
 
 
 def _percent(share: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 import msgspec
 
 from app.demo.interrupts import deaf
-from app.demo.plan import POSTS, RATE, Options
+from app.demo.plan import LIVE_SECONDS, POSTS, RATE, Options
+from cli.coverage import plain
 from cli.demo_screen import screen_for
 from cli.terminal import prepare, print_json
 
@@ -18,11 +20,22 @@ from cli.terminal import prepare, print_json
 @click.option("--posts", type=click.IntRange(1, 5_000_000), default=POSTS, show_default=True, help="How many.")
 @click.option("--rate", type=click.FloatRange(1, 50_000), default=RATE, show_default=True, help="Posts a second.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same posts.")
+@click.option(
+    "--live",
+    type=click.FloatRange(0, 3600),
+    default=LIVE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Then listen to a simulated live source; 0: do not.",
+)
 @click.option("--docker", is_flag=True, help="Use containers (or STARLING_STACK=docker).")
 @click.option("--keep", is_flag=True, help="Leave topics, keyspace and servers as they are at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-def demo(posts: int, rate: float, seed: int, docker: bool, keep: bool, as_json: bool) -> None:
+def demo(*, docker: bool, as_json: bool, **chosen: Any) -> None:
     """Stream generated posts through Kafka into Cassandra, and compare what is there with what was sent.
+
+    Then a live source, simulated, is listened to while a keyword is added and the connection is cut, and what is stored
+    is compared with the source's own log.
 
     Uses a topic prefix and a keyspace of its own on the local stack, which it starts if it does not run (or on the
     servers that STARLING_KAFKA and STARLING_CASSANDRA name). Exit status 1 where anything is missing, too much or
@@ -35,12 +48,15 @@ def demo(posts: int, rate: float, seed: int, docker: bool, keep: bool, as_json: 
     with screen_for(as_json) as screen:
         try:
             docker = docker or os.environ.get("STARLING_STACK") == "docker"
-            outcome = run(Options(posts, rate, seed, docker, keep), screen)
+            outcome = run(Options(docker=docker, **chosen), screen)
         except KeyboardInterrupt:
             deaf()  # all is tidied up; a second Ctrl-C must not change the exit status
             raise
     if as_json:
-        print_json(msgspec.to_builtins(outcome) | {"agrees": outcome.agrees, "rate": round(outcome.rate, 1)})
+        more: dict[str, Any] = {"agrees": outcome.agrees, "rate": round(outcome.rate, 1)}
+        if live := outcome.live:
+            more["live"] = msgspec.to_builtins(live) | {"heard": plain(live.heard)}
+        print_json(msgspec.to_builtins(outcome) | more)
     else:
         screen.close(outcome)
     if not outcome.agrees:

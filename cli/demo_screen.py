@@ -15,9 +15,11 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from app.demo import hearing
 from app.demo.comparing import Difference
 from app.demo.outcome import Outcome
 from app.demo.watching import Figures
+from cli.coverage import GAP_COLUMNS, gap_rows, sentence
 from cli.terminal import cell
 
 _LINE_SECONDS = 5.0
@@ -86,9 +88,25 @@ class DemoScreen:
                 soft_wrap=True,
             )
             console.print(_differences(outcome.differences))
+        if outcome.live:
+            self._live_source(outcome.live)
         holds = "equals" if outcome.agrees else "does NOT equal"
         style = "bold green" if outcome.agrees else "bold red"
         console.print(f"what Cassandra holds {holds} what was planted", style=style)
+
+    def _live_source(self, live: hearing.Live) -> None:
+        """What was heard of the live source, and what a person is told of it later."""
+        console = self._console
+        console.print(f"\nlive source: {_heard(live)}", soft_wrap=True)
+        console.print(f"\n$ starling coverage {live.code}\n{sentence(live.heard)}", soft_wrap=True)
+        table = Table(box=None, pad_edge=False)
+        for name in GAP_COLUMNS:
+            table.add_column(name, no_wrap=name != "why", overflow="fold")
+        for row in gap_rows(live.heard):
+            table.add_row(*row)
+        if live.heard.gaps:
+            console.print(table)
+        console.print()
 
     def end_live(self) -> None:
         """Leave what is shown as it is, and the terminal as it was."""
@@ -150,6 +168,17 @@ def _speed(outcome: Outcome) -> str:
     if outcome.latency_p50 is None or outcome.latency_p99 is None:
         return line
     return f"{line}; received to written {outcome.latency_p50:.2f} s (p50), {outcome.latency_p99:.2f} s (p99)"
+
+
+def _heard(live: hearing.Live) -> str:
+    return (
+        f"of {live.arisen:,} posts {live.sent:,} were sent for {live.code}, and all of these are stored once\n"
+        if all(check.agrees for check in live.checks)
+        else f"of {live.arisen:,} posts {live.sent:,} were sent for {live.code}; not all is as it should be\n"
+    ) + (
+        f"the new keyword was asked for {live.seconds:.1f} s after the wish, without a new connection "
+        f"({live.early:,} posts came too early)\nthe cut has lost {live.missed:,} posts, and the ledger says when:"
+    )
 
 
 def _differences(differences: list[Difference]) -> Table:

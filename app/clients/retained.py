@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -95,6 +96,9 @@ async def retained(settings: Settings, stretches: dict[int, Stretch]) -> AsyncIt
     try:
         await consumer.start()
         consumer.assign(list(left))
+        # Where nothing is left to read it is stopped at once, and aiokafka's tasks that have not begun then would raise
+        # CancelledError out of `stop`: our own task would end, as if it had been asked to.
+        await asyncio.sleep(0)
         for place, stretch in left.items():
             consumer.seek(place, stretch.next)
         yield Retained(consumer, {place: stretch.stop for place, stretch in left.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from app.demo.interrupts import deaf, run_async
 from app.demo.plan import Options
 from app.errors import Unavailable
 from app.local.stack import Stack
-from app.settings import Settings
+from app.settings import Settings, state_dir
 
 Say = Callable[[str], None]
 log = logging.getLogger(__name__)
@@ -81,7 +82,10 @@ def _stop(stack: Stack, say: Say) -> None:
 def own_place(settings: Settings, options: Options, say: Say) -> Iterator[Settings]:
     """The settings with a topic prefix and keyspace of this run, migrated; both are removed at the end."""
     mark = f"demo_{uuid.uuid4().hex[:8]}"
-    own = settings.model_copy(update={"topic_prefix": f"{mark}-", "keyspace": mark})
+    spool = state_dir() / "data" / "demo" / mark
+    own = settings.model_copy(
+        update={"topic_prefix": f"{mark}-", "keyspace": mark, "spool_dir": spool, "sources": "none"}
+    )
     say(f"making topics and tables of this run alone ({mark})")
     try:
         run_async(migrate(own))
@@ -93,6 +97,7 @@ def own_place(settings: Settings, options: Options, say: Say) -> Iterator[Settin
         else:
             say("removing its topics and tables")
             _remove(own)
+            shutil.rmtree(spool, ignore_errors=True)
 
 
 def _remove(settings: Settings) -> None:

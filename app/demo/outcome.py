@@ -7,20 +7,13 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from app.demo.checks import Check
 from app.demo.comparing import Difference, Found
+from app.demo.hearing import Live
 from app.demo.ledger import Counts, Ledger
 from app.demo.letters import Letter
 from app.domain.activity import Activity
 from app.domain.classify import Intake
-
-
-class Check(Struct, frozen=True):
-    """Something that was planted, and what became of it."""
-
-    name: str
-    planted: int
-    found: int
-    agrees: bool
 
 
 class Outcome(Struct, frozen=True):
@@ -35,6 +28,7 @@ class Outcome(Struct, frozen=True):
     seconds: float  # from the first post sent to the last one stored
     latency_p50: float | None  # seconds from received_at to the write
     latency_p99: float | None
+    live: Live | None = None  # what was heard of the live source
 
     @property
     def agrees(self) -> bool:
@@ -54,11 +48,12 @@ def outcome(
     intake: Intake,
     activities: dict[str, Activity],
     seconds: float,
+    live: Live | None = None,
 ) -> Outcome:
     """Put together all that was found."""
     latencies = sorted(rows.latencies)
     return Outcome(
-        checks=_checks(ledger, rows, letters, intake, activities),
+        checks=[*_checks(ledger, rows, letters, intake, activities), *(live.checks if live else ())],
         differences=rows.differences,
         missing=rows.missing,
         unexpected=rows.unexpected,
@@ -67,6 +62,7 @@ def outcome(
         seconds=seconds,
         latency_p50=_quantile(latencies, 0.5),
         latency_p99=_quantile(latencies, 0.99),
+        live=live,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows: two events, and the posts about them."""
+"""What the demo shows: two events and the posts about them, then a live source and an event of its own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ EVENTS = (
 # Of all posts about so many belong to one event.
 SHARE = 0.3
 
+# The event of the live source, and a keyword that it gets while posts come.
+LIVE_EVENT = Definition(name="2026 Rail Strike", keywords=("railstrike", '"night train"'))
+LIVE_KEYWORD = "bahnstreik"
+LIVE_SECONDS = 12.0
+LIVE_RATE = 57.0  # posts a second, as the thesis had
+
 
 class Options(Struct, frozen=True):
     """What a person may choose."""
@@ -42,3 +48,4 @@ class Options(Struct, frozen=True):
     seed: int = 1
     docker: bool = False
     keep: bool = False
+    live: float = LIVE_SECONDS  # how long posts come from the live source; 0: it is left out

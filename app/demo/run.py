@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from msgspec import Struct
 
 from app.clients.cassandra import session
-from app.clients.event_commands import commander, new_command, read_events
+from app.clients.event_commands import read_events
+from app.demo import live
 from app.demo.comparing import compare
+from app.demo.events import create
 from app.demo.ground import own_place, servers
 from app.demo.interrupts import handled, run_async
 from app.demo.ledger import Ledger
 from app.demo.letters import Letter, read_letters
 from app.demo.outcome import Outcome, outcome
-from app.demo.plan import EVENTS, SHARE, WHO, Options
+from app.demo.plan import EVENTS, SHARE, Options
 from app.demo.sending import Sender
+from app.demo.source import source
 from app.demo.watching import Figures, Watch
 from app.demo.worker import Worker, worker
 from app.domain.activity import Activity
 from app.domain.classify import Intake
-from app.domain.codes import code_of
 from app.domain.events import Event
 from app.errors import UserError
 from app.generator import Generator
@@ -66,19 +68,23 @@ def run(options: Options, screen: Screen, at_rest: Callable[[Settings], None] | 
         handled(),
         servers(options, screen.say, screen.busy) as base,
         own_place(base, options, screen.say) as settings,
+        ExitStack() as opened,
     ):
+        heard = opened.enter_context(source(settings)) if options.live else None
         screen.say("starting a worker of all roles")
-        with worker(settings) as running:
-            running.wait_ready()
-            screen.say(f"the worker is ready at {running.address}")
-            streamed = run_async(_stream(running, options, screen))
+        running = opened.enter_context(worker(heard.heard_by(settings) if heard else settings))
+        running.wait_ready()
+        screen.say(f"the worker is ready at {running.address}")
+        streamed = run_async(_stream(running, options, screen))
         if at_rest is not None:
             at_rest(settings)
         screen.say(f"comparing {len(streamed.ledger.rows):,} rows, id by id and column by column")
         with session(settings) as cassandra:
             rows = compare(cassandra, settings.keyspace, streamed.events, streamed.ledger)
+            listened = live.act(running, heard, cassandra, options, screen) if heard else None
     ended = outcome(
-        streamed.ledger, rows, streamed.letters.values(), streamed.intake, streamed.activities, streamed.seconds
+        *(streamed.ledger, rows, streamed.letters.values(), streamed.intake, streamed.activities, streamed.seconds),
+        live=listened,
     )
     if ended.agrees:
         running.log.unlink(missing_ok=True)
@@ -87,7 +93,7 @@ def run(options: Options, screen: Screen, at_rest: Callable[[Settings], None] | 
 
 async def _stream(running: Worker, options: Options, screen: Screen) -> Streamed:
     settings = running.settings
-    events = await _create_events(settings, options)
+    events = await create(settings, EVENTS, max(1.0, options.rate * SHARE))
     await asyncio.to_thread(running.wait_knows, len(events))
     screen.say(f"created {' and '.join(events)}; now the posts, {options.rate:,.0f} a second")
     generator = await asyncio.to_thread(Generator, list(events.values()), options.seed)
@@ -111,22 +117,6 @@ async def _stream(running: Worker, options: Options, screen: Screen) -> Streamed
             await read_letters(settings),
             figures.seconds,
         )
-
-
-async def _create_events(settings: Settings, options: Options) -> dict[str, Event]:
-    """Create the events, like `starling event create` does. Raises UserError, Unavailable."""
-    codes = [code_of(str(definition.name)) for definition in EVENTS]
-    async with commander(settings) as sender:
-        for code, definition in zip(codes, EVENTS, strict=True):
-            command = new_command(
-                "create", code, WHO, definition=definition, expected_rate=max(1.0, options.rate * SHARE)
-            )
-            await sender.send(command)
-            answer = await sender.answer(command)
-            if not answer.accepted:
-                raise UserError(f"event {code} was refused: {answer.message}")
-    found = await read_events(settings)
-    return {code: found[code] for code in codes}
 
 
 async def _until_done(

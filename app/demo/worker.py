@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from app.demo.children import log_file, starling, stop
 from app.demo.interrupts import deaf
 from app.errors import UserError
 from app.local.probe import web_answers
@@ -20,7 +21,12 @@ from app.settings import Settings, state_dir
 from app.topics import EVENTS, full_name
 
 READY_SECONDS = 90.0
-STOP_SECONDS = 8.0  # for its last batches and commits; what is left then is thrown away anyway
+# What a worker is told. Everything else of the environment that it could heed is kept from it.
+_TOLD = (
+    *("kafka", "cassandra", "topic_prefix", "keyspace", "partitions", "replication", "web_host", "web_port"),
+    *("spool_dir", "sources", "x_url", "x_bearer_token", "x_backfill_minutes", "x_search"),
+)
+_KEPT_FROM_IT = ("STARLING_X_", "STARLING_BLUESKY_")
 
 
 class Worker:
@@ -73,35 +79,16 @@ class Worker:
 
     def stop(self) -> None:
         """End it, by force after a few seconds."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-                return
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        stop(self._process)
 
 
 @contextmanager
 def worker(settings: Settings) -> Iterator[Worker]:
     """Start a worker of all roles for these settings, on a free port; it ends with the context."""
     own = settings.model_copy(update={"web_port": free_ports(1)[0], "web_host": "127.0.0.1"})
-    directory = state_dir() / "data" / "demo"
-    directory.mkdir(parents=True, exist_ok=True)
-    log = state_dir() / "logs" / f"{own.keyspace}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # Beside this Python, whatever the PATH says.
-    command: list[str | Path] = [Path(sys.executable).with_name("starling"), "worker", "--role", "all"]
+    log = log_file(own.keyspace)
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 -- our own command
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=directory,  # Faust keeps files where it is started
-            env=_environment(own),
-            start_new_session=True,  # a Ctrl-C in the terminal must reach the demo alone
-        )
+        process = starling("worker", "--role", "all", env=environment(own), stdout=output, log=output)
     running = Worker(process, log, own)
     try:
         yield running
@@ -110,7 +97,12 @@ def worker(settings: Settings) -> Iterator[Worker]:
         running.stop()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    names = ("kafka", "cassandra", "topic_prefix", "keyspace", "partitions", "replication", "web_host", "web_port")
-    own = {f"STARLING_{name.upper()}": str(getattr(settings, name)) for name in names}
-    return {**os.environ, **own, "STARLING_STATE_DIR": str(state_dir()), "PYTHONUNBUFFERED": "1"}
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process of this run."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_FROM_IT)}
+    own = {
+        f"STARLING_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name in _TOLD
+        if (value := getattr(settings, name)) is not None
+    }
+    return {**inherited, **own, "STARLING_STATE_DIR": str(state_dir()), "PYTHONUNBUFFERED": "1"}

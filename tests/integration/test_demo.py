@@ -18,11 +18,12 @@ import app.demo.run
 from app.clients.cassandra import session
 from app.local.process import Process, start_time
 from app.local.stack import Stack
-from app.settings import Settings
+from app.settings import Settings, state_dir
 from cli.demo import demo
 
 STARLING = Path(sys.executable).with_name("starling")
-SMALL = ("--posts", "3000", "--rate", "1500", "--json")
+SMALL = ("--posts", "3000", "--rate", "1500", "--live", "3", "--json")
+NO_LIVE = ("--live", "0")
 
 
 @pytest.fixture
@@ -55,10 +56,21 @@ def test_a_demo_ends_by_itself_and_agrees() -> None:
         "posts read": True,
         "posts matched": True,
         "posts by event counted": True,
+        "live: sent → rows": True,
+        "live: sent → heard, by the ledger": True,
+        "live: cuts → new connections": True,
+        "live: cuts → gaps": True,
+        "live: missed → within the gap": True,
     }
     assert all(check["found"] > 0 for check in told["checks"])
     assert told["posts"] >= 3000
     assert "comparing" in done.stderr
+    live = told["live"]
+    assert live["arisen"] == 171
+    assert 0 < live["sent"] < live["arisen"]
+    (gap,) = live["heard"]["gaps"]
+    assert "in the middle of a message" in gap["why"]
+    assert 0.5 < live["heard"]["share"] < 1
 
 
 @pytest.mark.usefixtures("servers")
@@ -67,7 +79,7 @@ def test_a_demo_sees_a_row_that_is_missing_one_too_many_and_one_that_is_wrong(
 ) -> None:
     monkeypatch.setattr(app.demo.run, "run", partial(app.demo.run.run, at_rest=spoil))
     with pytest.raises(SystemExit) as ended:
-        demo.main([*SMALL, "--seed", "2"], standalone_mode=False)
+        demo.main([*SMALL, *NO_LIVE, "--seed", "2"], standalone_mode=False)
     assert ended.value.code == 1
     told = json.loads(capsys.readouterr().out)
     assert not told["agrees"]
@@ -88,17 +100,21 @@ def spoil(settings: Settings) -> None:
         cassandra.execute(f"INSERT INTO {table} (event_name, bucket, t_id) VALUES (%s, %s, 'stray')", one[:2])  # noqa: S608
 
 
-@pytest.mark.usefixtures("servers")
-def test_an_interrupted_demo_stops_what_it_started() -> None:
+@pytest.mark.parametrize(
+    ("until", "arguments"),
+    [("posts in", ("--posts", "100000")), ("a live source", ("--posts", "500", "--live", "60"))],
+    ids=["main act", "live source"],
+)
+def test_an_interrupted_demo_stops_what_it_started(servers: Settings, until: str, arguments: tuple[str, ...]) -> None:
     running = subprocess.Popen(
-        [STARLING, "demo", "--posts", "100000"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [STARLING, "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert running.stdout is not None
     for line in running.stdout:
-        if line.partition("  ")[2].startswith("posts in"):
+        if line.partition("  ")[2].startswith(until):
             break
     started = children(running.pid)
-    assert started
+    assert len(started) == 2
     began = time.monotonic()
     running.send_signal(signal.SIGINT)
     rest, _ = running.communicate(timeout=60)
@@ -107,6 +123,7 @@ def test_an_interrupted_demo_stops_what_it_started() -> None:
     assert "removing its topics and tables" in rest
     assert "Traceback" not in rest
     assert not [process for process in started if process.alive()]
+    assert not [path for path in (state_dir() / "data" / "demo").iterdir() if path.name.startswith("demo_")]
 
 
 @pytest.mark.usefixtures("servers")
@@ -116,7 +133,7 @@ def test_a_demo_whose_worker_dies_says_so_and_where_to_look() -> None:
     for line in running.stdout:
         if line.partition("  ")[2].startswith("posts in"):
             break
-    (worker,) = children(running.pid)
+    (worker,) = [one for one in children(running.pid) if b"worker" in Path(f"/proc/{one.pid}/cmdline").read_bytes()]
     os.kill(worker.pid, signal.SIGKILL)
     rest, _ = running.communicate(timeout=60)
     assert running.returncode == 1

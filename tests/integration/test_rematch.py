@@ -322,6 +322,20 @@ def a_rematch_waits_for_workers_that_have_enough_to_do(stack: Stack) -> None:
 
 
 @scenarios.add
+def an_event_with_nothing_to_hear_does_not_keep_the_next_from_its_rematch(stack: Stack) -> None:
+    with chain(stack, "manager", "worker") as running:
+        for code in ("flood", "storm"):
+            (created,) = events.accepted(
+                running.settings,
+                events.command(
+                    "create", code, definition=Definition(name=code, keywords=(code,)), rematch_since=past()
+                ),
+            )
+            assert created.version is not None
+            assert heard(running, code, created.version).state == "done"
+
+
+@scenarios.add
 def where_retention_has_removed_something_it_is_said_from_when_on_it_hears(stack: Stack) -> None:
     with chain(stack, "manager", "worker") as running:
         settings = running.settings

@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 import io
 import signal
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from app.demo.checks import Check
 from app.demo.comparing import RAW_JSON, Difference, bucket, differences, expected_row
+from app.demo.hearing import Live, Told, asked_at, checks, told
 from app.demo.interrupts import handled, run_async
 from app.demo.ledger import Ledger
-from app.demo.outcome import Check, Outcome
-from app.demo.plan import EVENTS
+from app.demo.outcome import Outcome
+from app.demo.plan import EVENTS, LIVE_EVENT, LIVE_KEYWORD
 from app.demo.watching import Figures
+from app.demo.worker import environment
 from app.domain.codes import code_of
 from app.domain.columns import COLUMNS
+from app.domain.coverage import Gap, Heard
 from app.domain.events import Event
 from app.domain.partitioning import BucketRule, bucket_of
-from app.generator import Generator
+from app.generator import Expected, Generator, Planted
+from app.settings import Settings
 from cli.demo_screen import DemoScreen
 
 START_MS = 1_767_225_600_000
@@ -166,3 +173,88 @@ def test_an_interrupt_lets_a_coroutine_tidy_up_and_is_raised_once() -> None:
         signal.raise_signal(signal.SIGINT)  # passed over
     assert len(tidied) == 1
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def planted(number: str, *codes: str) -> Planted:
+    return Planted(b"{}", "posts", "v2 single", (Expected(number, {code: {"dam": "text"} for code in codes}, ()),))
+
+
+def risen(number: str, at: float, *tags: str, why: str = "") -> dict[str, Any]:
+    return {"what": "post", "id": number, "at": at, "tags": tags, "sent": not why, "why": why}
+
+
+LINKED = {"what": "connection", "change": "connected", "at": 9.0}
+RULE = {"what": "rule", "change": "rule added", "at": 11.0, "tag": "t:flood", "value": "(dam OR levee)"}
+LOG = [
+    LINKED,
+    risen("1", 10.0, why="no rule"),
+    RULE,
+    risen("2", 12.0, "t:flood"),
+    risen("3", 13.0, "t:flood", why="cut"),
+    risen("4", 13.1, "t:flood", why="not connected"),
+    LINKED | {"at": 13.2},
+    risen("5", 14.0, "t:flood", "t:other"),
+    risen("6", 15.0, "t:other"),
+    risen("7", 16.0, "t:flood"),
+]
+POSTS = [planted(number, "flood") for number in "123456"] + [planted("7")]
+GAP = Gap(12_900, 13_200, "broke off")
+
+
+def heard(posts: int, *gaps: Gap) -> Heard:
+    return Heard("x", 10_000, 9_700, list(gaps), 0, posts, True, [])
+
+
+def test_what_the_source_has_sent_and_what_nobody_could_hear_is_read_from_its_log() -> None:
+    due = told(LOG, "t:flood", POSTS, "flood")
+    assert (due.arisen, due.sent, due.missed) == (7, {"2", "5"}, {"3": 13.0, "4": 13.1})
+    assert (due.last, due.connected) == (14.0, 1)
+    assert asked_at(LOG, "t:flood", "levee") == 11.0
+    assert asked_at(LOG, "t:flood", "bridge") is None
+
+
+def test_what_was_cut_and_sent_again_was_not_missed() -> None:
+    due = told([*LOG, risen("3", 13.0, "t:flood")], "t:flood", POSTS, "flood")
+    assert due.missed == {"4": 13.1}
+
+
+def verdicts(due: Told, rows: str, found: Heard) -> list[bool]:
+    return [check.agrees for check in checks(due, Counter(rows), found)]
+
+
+def test_a_post_too_few_too_many_or_twice_a_second_gap_and_a_miss_outside_are_seen() -> None:
+    due = told(LOG, "t:flood", POSTS, "flood")
+    assert all(verdicts(due, "25", heard(2, GAP)))
+    for rows in ("2", "256", "255", "26"):
+        assert verdicts(due, rows, heard(2, GAP)) == [False, True, True, True, True]
+    assert verdicts(due, "25", heard(3, GAP)) == [True, False, True, True, True]
+    assert verdicts(due, "25", heard(2, GAP, Gap(5000, 6000, "again"))) == [True, True, True, False, True]
+    assert verdicts(due, "25", heard(2, Gap(20_000, 21_000, "later"))) == [True, True, True, True, False]
+    assert verdicts(told([*LOG, LINKED], "t:flood", POSTS, "flood"), "25", heard(2, GAP))[2] is False
+
+
+def test_the_event_of_the_live_source_can_be_planted_beside_its_new_keyword() -> None:
+    given: dict[str, Any] = LIVE_EVENT.checked().given()
+    wider = Event(code="live", status="active", name="live", keywords=(*given["keywords"], LIVE_KEYWORD))
+    assert Generator([wider], 1).line(START_MS).line
+
+
+def test_the_end_shows_the_live_source_and_what_coverage_says() -> None:
+    live = Live("flood", [Check("live", 2, 2, True)], 7, 2, 2, 1, 0.2, heard(2, GAP))
+    console = Console(file=io.StringIO(), width=120)
+    all_of_it = outcome(True)
+    all_of_it.checks.extend(live.checks)
+    DemoScreen(console).close(msgspec.structs.replace(all_of_it, live=live))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "of 7 posts 2 were sent for flood, and all of these are stored once" in shown
+    assert "$ starling coverage flood\nx: 97 % of the time heard, 1 gap; 2 posts" in shown
+    assert "0.3 s   broke off" in shown
+
+
+def test_a_process_of_the_demo_is_told_its_token_and_nothing_of_other_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARLING_X_READS_HARD", "5")
+    monkeypatch.setenv("STARLING_SOURCES", "bluesky")
+    own = Settings.model_validate({"sources": "x", "x_bearer_token": "a-token"})
+    found = environment(own)
+    assert (found["STARLING_SOURCES"], found["STARLING_X_BEARER_TOKEN"]) == ("x", "a-token")
+    assert "STARLING_X_READS_HARD" not in found

@@ -25,6 +25,8 @@ class Topic:
     partitions: Partitions
     compacted: bool = False
     retention_hours: float | None = None  # None: the broker's default; irrelevant where compacted
+    # Only what lies in older files than the current one is compacted; the broker's default is a week of it.
+    segment_minutes: float | None = None
 
 
 EVENT_COMMANDS = Topic("event_commands", "few", retention_hours=24 * 7)
@@ -33,7 +35,7 @@ EVENTS = Topic("events", "few", compacted=True)
 RAW = Topic("raw_tweets", "many")  # retention: a setting
 CLASSIFIED = Topic("classified_tweets", "many", retention_hours=24 * 7)
 DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
-COVERAGE = Topic("coverage", "few", compacted=True)
+COVERAGE = Topic("coverage", "few", compacted=True, segment_minutes=10)  # two records a second
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)

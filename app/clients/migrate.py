@@ -56,6 +56,8 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
     hours = settings.raw_retention_hours if topic is RAW else topic.retention_hours
     if hours is not None:
         config["retention.ms"] = str(int(hours * 3_600_000))
+    if topic.segment_minutes is not None:
+        config["segment.ms"] = str(int(topic.segment_minutes * 60_000))
     return config
 
 

@@ -87,7 +87,7 @@ class SourceStatus(Struct, kw_only=True, omit_defaults=True, tag="status"):
 def as_of(status: SourceStatus, now: int) -> SourceStatus:
     """The status as it is to be shown: one that its tracker has not repeated for a while says nothing of now."""
     silence = (now - status.at) / 1000
-    if status.state == "idle" or silence < TOLD_SECONDS:
+    if silence < TOLD_SECONDS:
         return status
     return msgspec.structs.replace(
         status, state="waiting", since=status.at, words=f"no tracker has told of it for {words(silence)}"

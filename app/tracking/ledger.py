@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from time import monotonic
+from typing import get_args
 
 import msgspec
 
@@ -155,11 +156,15 @@ class Ledger:
     def say(self, state: State, words: str) -> None:
         """How the source is."""
         if state != self.status.state:
-            SOURCE_STATE.labels(self._source, self.status.state).set(0)
             self.status.since = now_ms()
-        SOURCE_STATE.labels(self._source, state).set(1)
+        self.show(state)
         self.status.state = state
         self.status.words = words
+
+    def show(self, state: State) -> None:
+        """The state that this process shows on /metrics: one is 1, all others are 0."""
+        for one in get_args(State):
+            SOURCE_STATE.labels(self._source, one).set(one == state)
 
     def beat(self, oldest_ms: int | None) -> None:
         """Write down what has changed. `oldest_ms`: when the oldest post came that is not kept yet."""

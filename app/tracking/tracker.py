@@ -94,6 +94,8 @@ class Tracker(Service):
             while self._lease.held and self._lease.tenure == tenure and not task.done() and not self.should_stop:
                 await self._lease.wait(_LOOK_SECONDS)
             await self._stop_listening()
+            for ledger in self._ledgers.values():
+                ledger.show("standing by")
 
     async def _stop_listening(self) -> None:
         task, self._listening = self._listening, None

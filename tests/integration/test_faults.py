@@ -167,6 +167,57 @@ def limit_notices_are_written_down_as_what_was_withheld_since_the_last(stack: St
         until(lambda: tracking.heard(running.settings, "flood").withheld == 12, "7 and 5 were withheld")
 
 
+@scenarios.add
+def whatever_breaks_at_bluesky_is_made_good_by_the_cursor(stack: Stack) -> None:
+    with Simulator() as simulator, chain(stack, "all", **tracking.bluesky(simulator)) as running:
+        settings = running.settings
+        tracking.flood(settings, simulator, "jetstream")
+        pushed = 0
+        for kind in ("cut", "end", "disconnect", "half_open"):
+            (old,) = simulator.connections("jetstream")
+            simulator.push([tracking.skeet(pushed + at, f"the rotwasser rises {pushed + at}") for at in range(10)])
+            until(lambda due=pushed + 10: len(tracking.stored(settings, "flood")) == due, f"before {kind}")
+            simulator.fault(kind, wire="jetstream")
+            simulator.push([tracking.skeet(pushed + at, f"the rotwasser rises {pushed + at}") for at in range(10, 20)])
+            pushed += 20
+            simulator.wait(
+                lambda state, old=old: [one["id"] for one in state["connections"]] not in ([], [old["id"]]),
+                f"another connection after {kind}",
+                60,
+            )
+            until(lambda due=pushed: len(tracking.stored(settings, "flood")) == due, f"after {kind}")
+        assert tracking.heard(settings, "flood").gaps == []
+        assert topics.dead_letters(settings) == {}
+
+
+@scenarios.add
+def a_newer_connection_at_the_old_wire_is_told_apart(stack: Stack) -> None:
+    """v1.1's code 7: somebody else has connected with the same account."""
+    with Simulator(token=tracking.TOKEN) as simulator, x_chain(stack, simulator, sources="x-v1") as running:
+        tracking.flood(running.settings, simulator, "v1")
+        simulator.push([tracking.status(1, "the rotwasser rises")])
+        until(lambda: len(tracking.stored(running.settings, "flood")) == 1, "it is at work")
+        simulator.fault("disconnect", wire="v1", code=7)
+        until(lambda: "code 7" in tracking.ledger(running.settings)[1][0].words, "it says so", pause=0.05)
+        simulator.wait(lambda state: state["past"] and state["connections"], "connected again")
+        simulator.push([tracking.status(2, "the rotwasser rises again")])
+        until(lambda: len(tracking.stored(running.settings, "flood")) == 2, "it goes on")
+        (gap,) = gaps(running, 1).gaps
+        assert "code 7" in gap.why
+
+
+@scenarios.add
+def a_rate_limit_is_waited_for(stack: Stack) -> None:
+    with Simulator(token=tracking.TOKEN) as simulator, x_chain(stack, simulator) as running:
+        tracking.flood(running.settings, simulator)
+        simulator.fault("status", wire="x", status=429, count=1)
+        simulator.fault("end", wire="x")
+        until(lambda: tracking.state(running.settings) == "waiting", "it says that it waits", pause=0.3)
+        (status,) = tracking.ledger(running.settings)[1]
+        assert "429" in status.words
+        assert simulator.connections("x") == []
+
+
 together = scenarios.fixture()
 
 

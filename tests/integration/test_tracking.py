@@ -14,9 +14,11 @@ from app.local.stack import Stack
 from tests.support import rows, tracking
 from tests.support.chain import chain
 from tests.support.events import accepted, command, create
+from tests.support.place import place
 from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
 from tests.support.waiting import until
+from tests.support.workers import worker
 
 scenarios = Together(at_once=4)
 
@@ -59,6 +61,58 @@ def edits_of_keywords_lose_nothing_and_double_nothing(stack: Stack) -> None:
         assert len(simulator.state()["past"]) == 0, "one connection for all of it"
         tracking.wait_stored(settings, "flood", due)
         assert tracking.heard(settings, "flood").gaps == []
+        sent = {entry["id"] for entry in simulator.log(what="post") if entry["sent"]}
+        assert running.intake().posts == len(sent), "none came twice to Kafka"
+
+
+def bluesky_resumed(stack: Stack, wire: str) -> None:
+    """A tracker that is killed and started anew has lost nothing: the server tells again what came meanwhile."""
+    with (
+        Simulator() as simulator,
+        chain(stack, "manager", "worker", **tracking.bluesky(simulator, bluesky_wire=wire)) as rest,
+        worker(rest.settings, "tracker") as tracker,
+    ):
+        tracker.wait_ready()
+        tracking.flood(rest.settings, simulator, "jetstream")
+        simulator.push([tracking.skeet(number, f"the rotwasser rises {number}") for number in range(1500)], rate=50)
+        until(lambda: len(tracking.stored(rest.settings, "flood")) > 150, "it is at work", pause=0.3)
+        tracker.kill()
+        simulator.wait(lambda state: not state["connections"], "nobody listens")
+        risen = len(simulator.log(what="post"))
+        until(lambda: len(simulator.log(what="post")) > risen + 100, "posts come that nobody hears")
+        tracker.restart()
+        until(lambda: len(tracking.stored(rest.settings, "flood")) == 1500, "all are stored", 120, pause=0.5)
+        assert tracking.heard(rest.settings, "flood").gaps == []
+
+
+@scenarios.add
+def bluesky_is_resumed_by_its_cursor(stack: Stack) -> None:
+    bluesky_resumed(stack, "v2")
+
+
+@scenarios.add
+def bluesky_is_resumed_by_time_on_the_older_wire(stack: Stack) -> None:
+    bluesky_resumed(stack, "v1")
+
+
+@scenarios.add
+def what_was_heard_before_an_event_ended_is_stored_though_it_is_classified_later(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        place(stack, **tracking.x(simulator)) as settings,
+        worker(settings, "manager") as manager,
+    ):
+        manager.wait_ready()
+        with worker(settings, "tracker") as tracker:
+            tracker.wait_ready()
+            tracking.flood(settings, simulator)
+            simulator.push(tracking.stream(30))
+            until(lambda: [one.posts for one in tracking.ledger(settings)[0]] == [30], "they are in Kafka")
+            accepted(settings, command("edit", "flood", definition=Definition(keywords=("blauwasser",))))
+            accepted(settings, command("stop", "flood"))
+            simulator.wait(lambda state: not state["connections"], "nobody listens any more")
+        with worker(settings, "worker"):
+            tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
 
 
 def status_of(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 STACK_FILE = "stack.json"
@@ -108,6 +108,23 @@ class Settings(BaseSettings):
         if not all(_PLACE.fullmatch(place) and int(place.rpartition(":")[2]) < 65536 for place in value.split(",")):
             raise ValueError("write host:port, with commas between several")
         return value
+
+    @field_validator("x_url", "x_v1_url", "bluesky_url")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        schemes = ("ws", "wss") if info.field_name == "bluesky_url" else ("http", "https")
+        scheme, mark, rest = value.partition("://")
+        if scheme not in schemes or not mark or not rest.strip("/") or not value.isprintable() or " " in value:
+            raise ValueError(f"write {schemes[1]}://host or {schemes[0]}://host:port")
+        return value
+
+    @field_validator("x_bearer_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""  # a file's last line has an end
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("a token has no blanks, line breaks or characters beyond ASCII")
+        return SecretStr(text) if text else None
 
     @field_validator("sources")
     @classmethod

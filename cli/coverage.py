@@ -58,7 +58,7 @@ def _span(from_: str | None, to: str | None) -> Span | None:
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
     if since is not None and since >= until:
-        raise UserError("--from is not before --to")
+        raise UserError("--from is not before --to" if to else "--from is not in the past")
     return to_ms(since) if since else 0, to_ms(until)
 
 

@@ -248,7 +248,7 @@ def _why(since: int, found: list[Interval]) -> str:
         return "not connected yet"
     last = max(before, key=lambda interval: (interval.until, interval.opened))
     if last.until > since:
-        return "the source was not asked for it yet"
+        return "the source was not asked for it"
     return last.ended or "its tracker has died, or is cut off from Kafka"
 
 

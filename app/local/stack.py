@@ -43,7 +43,7 @@ ANSWERS: dict[str, Callable[[str, int], bool]] = {
     WORKER: lambda host, port: web_answers(host, port, "/healthz"),
 }
 WORKER_PATIENCE = 40.0  # its supervisor gives it 30
-OWN = ("data", "conf", "logs")
+OWN = ("data", "conf", "logs", "spool")
 REFUSAL = "starling: "  # how every command begins the one line that says why it ends
 ROOM_NEEDED = 2 * 2**30  # Cassandra stops writing on a full disk; commit logs alone take half a GB
 LOCK_TIMEOUT = 300.0

@@ -51,12 +51,17 @@ class _Problem(Struct, gc=False):
     connection_issue: str | None = None
 
 
+class _Limit(Struct, gc=False):
+    track: int
+
+
 class _Line(_Problem, gc=False):
     """All that is read of a line here; msgspec passes over the rest without making anything of it."""
 
     data: _Post | None = None
     matching_rules: list[_Rule] = []
     errors: list[_Problem] = []
+    limit: _Limit | None = None  # X documents none for v2; where one comes it is as v1.1 has it
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -113,6 +118,8 @@ class X:
             mark, length = self._mark, len(self._mark)
             tags = [rule.tag[length:] for rule in read.matching_rules if rule.tag and rule.tag.startswith(mark)]
             return Fact(read.data.id, tags=tuple(dict.fromkeys(tags)) if len(tags) > 1 else tuple(tags))
+        if read.limit is not None:
+            return Fact(withheld=read.limit.track)
         for problem in (read, *read.errors):
             if problem.connection_issue or problem.disconnect_type or "disconnect" in (problem.title or ""):
                 crowded = problem.connection_issue == "TooManyConnections"

@@ -159,8 +159,9 @@ class Listener:
 
     async def _listen(self, resume: Resume) -> None:
         """One connection; returns when no event needs it any more. Raises Broken."""
-        self._ledger.say("connecting", "connecting")
-        self._ledger.tell_status()
+        if self._ledger.status.state not in ("waiting", "refused"):  # since when it waits is what people look for
+            self._ledger.say("connecting", "connecting")
+            self._ledger.tell_status()
         await self._select()
         if self._foreign and self._sure():
             await self._release()

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-TOKEN = "a token"  # noqa: S105 -- of nobody
+TOKEN = "a-token"  # noqa: S105 -- of nobody
 TOO_MANY = {
     "title": "ConnectionException",
     "detail": "This stream is currently at the maximum allowed connection limit.",

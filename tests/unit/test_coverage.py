@@ -82,7 +82,7 @@ def test_no_moment_between_two_versions_of_an_event_is_a_gap() -> None:
 def test_the_time_in_which_the_source_was_not_asked_for_the_event_is_a_gap() -> None:
     one = interval(0, HOUR, None, events=[InForce("flood", 1, T0, T0 + 500_000), InForce("flood", 1, T0 + 600_000)])
     (heard,) = coverage(event(), [one], T0 + HOUR)
-    assert heard.gaps == [Gap(T0 + 500_000, T0 + 600_000, "the source was not asked for it yet")]
+    assert heard.gaps == [Gap(T0 + 500_000, T0 + 600_000, "the source was not asked for it")]
 
 
 def test_the_moments_until_a_new_event_is_heard_are_no_gap_but_minutes_are() -> None:

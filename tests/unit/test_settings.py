@@ -33,3 +33,29 @@ def test_credentials_and_their_files_must_be_there(tmp_path: Path) -> None:
         Settings.model_validate({"kafka_security_protocol": "SASL_SSL", "kafka_username": "ada"})
     with pytest.raises(ValidationError, match="does not point to a file"):
         Settings.model_validate({"kafka_ca_file": tmp_path / "none"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x_url", "api.example.org"),
+        ("x_url", "http://"),
+        ("x_url", "ws://api.example.org"),
+        ("bluesky_url", "https://jetstream.example.org"),
+        ("bluesky_url", ""),
+        ("bluesky_url", "jetstream.example.org"),
+        ("bluesky_url", "wss://"),
+        ("x_bearer_token", "two\nlines"),
+        ("x_bearer_token", "tökén"),
+    ],
+)
+def test_addresses_and_tokens_of_sources_are_checked(name: str, value: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({name: value})
+
+
+def test_a_token_from_a_file_may_end_with_a_line_end() -> None:
+    token = Settings.model_validate({"x_bearer_token": "secret\n"}).x_bearer_token
+    assert token is not None
+    assert token.get_secret_value() == "secret"
+    assert Settings.model_validate({"x_bearer_token": ""}).x_bearer_token is None

@@ -487,10 +487,10 @@ async def test_an_unreachable_host_is_one_line_without_the_password(unused_tcp_p
     assert "secret" not in str(broken)
 
 
-@pytest.mark.parametrize("address", ["", "jetstream.example", "ftp://jetstream.example", "wss://", "wss://a:b:c"])
-async def test_an_address_that_is_none_is_told(address: str) -> None:
+async def test_an_address_that_is_none_is_told() -> None:
+    """Most are refused as settings; this one has the form of an address."""
     server = Server()
-    server.url = address
+    server.url = "wss://a:b:c"
     _, _, broken = await heard(client(server))
     assert (broken.trouble, "STARLING_BLUESKY_URL" in str(broken)) == (Trouble.DENIED, True)
 

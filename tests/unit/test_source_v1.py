@@ -17,7 +17,7 @@ from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
 from app.sources.v1 import XV1
 from tests.builders import line, status
 
-TOKEN = "a token"  # noqa: S105 -- of nobody
+TOKEN = "a-token"  # noqa: S105 -- of nobody
 EVICTED = b'{"disconnect":{"code":7,"stream_name":"s","reason":"admin logout"}}'
 
 

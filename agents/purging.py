@@ -44,8 +44,7 @@ def add_purging(app: App, settings: Settings, ledger: EventLedger) -> None:
 def _due(app: App, topic: str, ledger: EventLedger) -> list[Event]:
     if app.rebalancing:
         return []  # the ledger is being recovered
-    owned = [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]
-    return [event for number in owned for event in ledger.events_of(number) if event.status == "purging"]
+    return [event for number in app.owned(topic) for event in ledger.events_of(number) if event.status == "purging"]
 
 
 async def _purge(app: App, settings: Settings, ledger: EventLedger, tenure: Tenure, event: Event) -> None:

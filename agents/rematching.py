@@ -94,11 +94,8 @@ class _Jobs:
         """What there is to do, as far as is known without asking Kafka."""
         return [*self._wishes(), *self._of_purged()]
 
-    def _owned(self) -> set[int]:
-        return {tp.partition for tp in self._app.consumer.assignment() if tp.topic == self._commands}
-
     def _wishes(self) -> list[tuple[datetime, Event, Rematch]]:
-        events = (event for number in self._owned() for event in self._ledger.events_of(number))
+        events = (event for number in self._app.owned(self._commands) for event in self._ledger.events_of(number))
         return [
             (_asked_at(event, wish), event, wish)
             for event in events
@@ -106,7 +103,7 @@ class _Jobs:
         ]
 
     def _of_purged(self) -> list[str]:
-        owned = self._owned()
+        owned = self._app.owned(self._commands)
         return [
             code
             for code in self._told.items

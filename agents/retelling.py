@@ -33,8 +33,7 @@ def add_retelling(app: App, settings: Settings, events: KnownEvents, ledger: Eve
         """Look at the events that this process owns."""
         if not (app.may_work.is_set() and events.view.complete) or app.rebalancing:
             return
-        owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
-        codes = [code for number in owned for code in ledger.codes_of(number)]
+        codes = [code for number in app.owned(topic) for code in ledger.codes_of(number)]
         differing = {
             code: (told, entry)
             for code in codes

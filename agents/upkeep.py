@@ -60,10 +60,9 @@ def add_upkeep(app: App, settings: Settings, ledger: EventLedger, activity: View
         if not app.may_work.is_set() or app.rebalancing:
             return
         now = datetime.now(UTC)
-        owned = [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]
         due = [
             command
-            for partition in owned
+            for partition in app.owned(topic)
             for event in ledger.events_of(partition)
             for command in _due(event, now, rates)
         ]

@@ -25,6 +25,10 @@ class App(faust.App):
         self.may_work = asyncio.Event()
         self.in_hand = 0
 
+    def owned(self, topic: str) -> set[int]:
+        """Partitions of a topic that are assigned to this process now."""
+        return {partition.partition for partition in self.consumer.assignment() if partition.topic == topic}
+
 
 def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""

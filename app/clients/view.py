@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
 
+from app.clients.compacted import has_reached
 from app.clients.kafka import connection
 from app.errors import Unavailable
 from app.metrics import VIEW_RECORDS
@@ -85,7 +86,7 @@ class View(Service, Generic[T]):
         await consumer.seek_to_beginning()
         ends = await consumer.end_offsets(consumer.assignment())
         while not self.should_stop:
-            if not self.complete and await _reached(consumer, ends):
+            if not self.complete and await has_reached(consumer, ends):
                 self._complete.set()
                 log.info("view complete", extra={"topic": self.topic, "entries": len(self.items)})
             batches = await consumer.getmany(timeout_ms=_POLL_MS)
@@ -121,19 +122,12 @@ class View(Service, Generic[T]):
         await self.wait_complete()
         assert self._consumer is not None  # noqa: S101 -- complete
         ends = await self._consumer.end_offsets(self._consumer.assignment())
-        while not await _reached(self._consumer, ends):
+        while not await has_reached(self._consumer, ends):
             self._moved.clear()
             try:
                 await asyncio.wait_for(self._moved.wait(), 0.1)
             except TimeoutError:
                 continue
-
-
-async def _reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    for partition, end in ends.items():
-        if await consumer.position(partition) < end:
-            return False
-    return True
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from app.clients.kafka import connection
-from app.errors import Unavailable
+from app.clients.compacted import POLL_MS, has_reached, reader
 from app.settings import Settings
 from app.sources.source import Source
-from app.topics import RAW, full_name
+from app.topics import RAW
 from app.tracking.parcel import Parcel
 
 # Clocks of two machines, and the time from hearing a post until it is in Kafka.
@@ -81,42 +80,21 @@ class History:
 
     @asynccontextmanager
     async def _reader(
-        self, since_ms: int, ends: dict[TopicPartition, int]
+        self, since_ms: int, read: dict[TopicPartition, int]
     ) -> AsyncIterator[AsyncIterator[ConsumerRecord]]:
-        """Records from the given offsets, else from that time; `ends` is where they end."""
-        consumer = AIOKafkaConsumer(**connection(self._settings), enable_auto_commit=False)
-        try:
-            async with asyncio.timeout(_READ_SECONDS):
-                await consumer.start()
-                topic = full_name(RAW, self._settings)
-                await consumer._client.force_metadata_update()  # aiokafka has no public way without a subscription
-                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-                if not partitions:
-                    raise Unavailable(f"Kafka has no topic {topic}; `starling migrate` makes it")
-                consumer.assign(partitions)
-                yield self._records(consumer, partitions, since_ms, ends)
-        finally:
-            await consumer.stop()
+        """Records from the given offsets, else from that time; `read` is where they end."""
+        async with asyncio.timeout(_READ_SECONDS), reader(self._settings, RAW, from_start=False) as (consumer, ends):
+            begins = await consumer.offsets_for_times(dict.fromkeys(ends, max(since_ms, 0)))
+            for partition, end in ends.items():
+                found = begins.get(partition)
+                start = read.get(partition, end if found is None else found.offset)
+                consumer.seek(partition, max(start, end - MOST_RECORDS // len(ends)))
+            yield _records(consumer, ends)
+            read.update(ends)
 
-    async def _records(
-        self,
-        consumer: AIOKafkaConsumer,
-        partitions: list[TopicPartition],
-        since_ms: int,
-        read: dict[TopicPartition, int],
-    ) -> AsyncIterator[ConsumerRecord]:
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.offsets_for_times(dict.fromkeys(partitions, max(since_ms, 0)))
-        for partition, end in ends.items():
-            found = begins.get(partition)
-            start = read.get(partition, end if found is None else found.offset)
-            consumer.seek(partition, max(start, end - MOST_RECORDS // len(partitions)))
-        open_ = set(partitions)
-        while open_:
-            for partition in list(open_):
-                if await consumer.position(partition) >= ends[partition]:
-                    open_.discard(partition)
-            for records in (await consumer.getmany(timeout_ms=200)).values() if open_ else ():
-                for record in records:
-                    yield record
-        read.update(ends)
+
+async def _records(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:
+    while not await has_reached(consumer, ends):
+        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+            for record in records:
+                yield record

@@ -31,7 +31,9 @@ _CROWDED = (2, 7)
 _REVOKED = 6
 
 
-class _Limit(Struct, gc=False):
+class Limit(Struct, gc=False):
+    """A limit notice: posts kept back since the connection began."""
+
     track: int
 
 
@@ -44,7 +46,7 @@ class _Line(Struct, gc=False):
     """All that is read of a line here."""
 
     id_str: str | None = None
-    limit: _Limit | None = None
+    limit: Limit | None = None
     disconnect: _Disconnect | None = None
 
 

@@ -18,6 +18,7 @@ from app.domain.rules import TAG_MARK, plan_rules
 from app.settings import Settings
 from app.sources.lines import lines_of
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
+from app.sources.v1 import Limit
 from app.sources.x_client import CONNECTIONS, SEARCH, Client
 from app.sources.x_rules import RuleKeeper
 
@@ -51,17 +52,13 @@ class _Problem(Struct, gc=False):
     connection_issue: str | None = None
 
 
-class _Limit(Struct, gc=False):
-    track: int
-
-
 class _Line(_Problem, gc=False):
     """All that is read of a line here; msgspec passes over the rest without making anything of it."""
 
     data: _Post | None = None
     matching_rules: list[_Rule] = []
     errors: list[_Problem] = []
-    limit: _Limit | None = None  # X documents none for v2; where one comes it is as v1.1 has it
+    limit: Limit | None = None  # X documents none for v2; where one comes it is as v1.1 has it
 
 
 _decode = msgspec.json.Decoder(_Line).decode

@@ -20,7 +20,6 @@ from app.topics import COVERAGE
 from app.tracking.budget import month_of
 from app.tracking.parcel import Parcel
 
-BEAT_SECONDS = 1.0
 _WITHHELD_MS = 60_000  # notices of a minute are one entry
 CONTINUED = "goes on in the next entry"
 _LONGEST_MS = 24 * 3_600_000
@@ -110,14 +109,13 @@ class Ledger:
         """Posts are in Kafka, or on disk."""
         if parcel.source != self._source:
             return
-        connection = dict(parcel.headers).get("connection", b"").decode()
         interval = self.interval
-        if interval is None or interval.connection != connection:
-            interval = self._closing[connection][0] if connection in self._closing else None
+        if interval is None or interval.connection != parcel.connection:
+            interval, _ = self._closing.get(parcel.connection, (None, 0))
         if interval is None:
             return
         interval.posts += parcel.posts
-        interval.lines += parcel.value.count(b"\n") + 1
+        interval.lines += parcel.lines
         if parcel.cursor is not None:
             interval.cursor = parcel.cursor
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -104,11 +104,12 @@ class Listener:
         log.info("connection ended", extra={"source": self._source.name, "why": why})
         await self._taker.settle()
         past = interval.since < interval.opened and self._source.selective
-        if broken and past and self._connected is not None and monotonic() - self._connected < _PAST_SECONDS:
+        soon = self._connected is not None and monotonic() - self._connected < _PAST_SECONDS
+        if taken_back := broken and past and soon:
             self._ledger.take_back()
-            self._ledger.close(why, self._taker.oldest_ms, broken=broken)
-            return before
         self._ledger.close(why, self._taker.oldest_ms, broken=broken)
+        if taken_back:
+            return before
         cursor = self._taker.cursor
         return Resume(before.cursor if cursor is None else cursor, interval.until)
 
@@ -155,7 +156,7 @@ class Listener:
                 await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, said - monotonic())))
 
     def _versions(self) -> dict[str, int]:
-        return {event.code: event.version for event in self._wanted()}
+        return _versions_of(self._wanted())
 
     async def _listen(self, resume: Resume) -> None:
         """One connection; returns when no event needs it any more. Raises Broken."""
@@ -226,7 +227,7 @@ class Listener:
     async def _select(self) -> None:
         """Ask the source for the events as they are now."""
         events = self._wanted()
-        asked = {event.code: event.version for event in events}
+        asked = _versions_of(events)
         lately = self._taker.lately
         if self._source.selective:
             self._taker.flush()
@@ -243,10 +244,10 @@ class Listener:
         backoff = Backoff()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            events = self._wanted()
-            if not events:
+            wanted = self._versions()
+            if not wanted:
                 return
-            if {event.code: event.version for event in events} == self._asked:
+            if wanted == self._asked:
                 continue
             try:
                 await self._select()
@@ -274,6 +275,10 @@ class Listener:
             self._ledger.tell_status()
             if (over := self._budget.exceeded()) is not None:
                 raise Broken(Trouble.ENDED, over)
+
+
+def _versions_of(events: Iterable[Event]) -> dict[str, int]:
+    return {event.code: event.version for event in events}
 
 
 def _hour() -> int:

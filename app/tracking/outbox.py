@@ -79,11 +79,6 @@ class Outbox(Service):
         """Bytes on disk."""
         return self._spool.size
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether Kafka has everything."""
-        return not (self._waiting or self._flying) and self._spool.empty
-
     def put(self, parcel: Parcel) -> None:
         """Take a parcel. Never waits; look at `room` now and then."""
         self._waiting.append((monotonic(), parcel))
@@ -195,7 +190,7 @@ class Outbox(Service):
             parcel.value,
             parcel.key,
             partition,
-            headers=parcel.record_headers,
+            headers=parcel.headers,
         )
         sent.add_done_callback(self._look_again)
         return sent

@@ -13,22 +13,19 @@ class Parcel(Struct, frozen=True, array_like=True):
 
     topic: str
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: Headers
     key: bytes | None = None
     source: str = ""  # of posts: whose
     heard_ms: int = 0  # of posts: when the first line came
     posts: int = 0
     cursor: int | None = None  # of posts: where to resume after them
+    lines: int = 0  # of posts: with what are none
+    connection: str = ""  # of posts: by which they came, as in the headers
 
     @property
     def size(self) -> int:
         """About its bytes."""
         return len(self.value) + 200
-
-    @property
-    def record_headers(self) -> Headers:
-        """Headers as Kafka takes them."""
-        return [(name, value) for name, value in self.headers]
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -155,4 +155,6 @@ def parcel_of(
 ) -> Parcel:
     """Lines as a record of `raw_tweets`."""
     headers = raw_headers(source.name, source.form, heard_ms, origin, connection)
-    return Parcel(RAW.name, b"\n".join(lines), headers, None, source.name, heard_ms, posts, cursor)
+    return Parcel(
+        RAW.name, b"\n".join(lines), headers, None, source.name, heard_ms, posts, cursor, len(lines), connection
+    )

@@ -105,13 +105,13 @@ def test_a_clock_that_is_set_forward_ends_nothing(clock: Clock, written: Written
 def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(clock: Clock, written: Written) -> None:
     made = opened(written)
     assert made.interval is not None
-    connection = made.interval.connection.encode()
+    connection = made.interval.connection
     clock.now += 5000
     made.heard(2, 0, {}, clock.now)
     made.close("cut", NOW + 1000, broken=True)
     assert (written.intervals[0].until, written.intervals[0].posts) == (NOW + 1000, 0)
     made.open(Opened(), Selection({"flood": 1}), 3)
-    made.kept(Parcel("raw_tweets", b"a\nb", [("connection", connection)], None, "x", NOW + 1000, 2, 7))
+    made.kept(Parcel("raw_tweets", b"a\nb", [], None, "x", NOW + 1000, 2, 7, 2, connection))
     made.beat(None)
     first, second = written.intervals
     assert (first.until, first.posts, first.ended, first.cursor) == (NOW + 5000, 2, "cut", 7)

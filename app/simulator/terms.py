@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from app.simulator.seen import Box, Seen
 from app.simulator.tokens import folded, joined, tokens
@@ -36,14 +36,14 @@ def phrase(text: str) -> Test:
     return lambda seen: wanted in seen.text
 
 
-def _hashtag(text: str) -> Test:
-    tag = folded(_name(text))
-    return lambda seen: tag in seen.hashtags
+def _named(names: Callable[[Seen], Container[str]]) -> Callable[[str], Test]:
+    """The maker of tests whether a name stands among those of the post."""
 
+    def make(text: str) -> Test:
+        name = folded(_name(text))
+        return lambda seen: name in names(seen)
 
-def _mention(text: str) -> Test:
-    name = folded(_name(text))
-    return lambda seen: name in seen.mentions
+    return make
 
 
 def _cashtag(text: str) -> Test:
@@ -51,21 +51,6 @@ def _cashtag(text: str) -> Test:
         raise BadTerm(f"no viable alternative at input '${text}'")
     tag = folded(text)
     return lambda seen: tag in seen.cashtags
-
-
-def _from(text: str) -> Test:
-    who = folded(_name(text))
-    return lambda seen: who in seen.author
-
-
-def _to(text: str) -> Test:
-    who = folded(_name(text))
-    return lambda seen: who in seen.reply_to
-
-
-def _retweets_of(text: str) -> Test:
-    who = folded(_name(text))
-    return lambda seen: who in seen.retweet_of
 
 
 def _lang(text: str) -> Test:
@@ -134,12 +119,16 @@ def _name(text: str) -> str:
     return text
 
 
-SIGNS: dict[str, Callable[[str], Test]] = {"#": _hashtag, "@": _mention, "$": _cashtag}
+SIGNS: dict[str, Callable[[str], Test]] = {
+    "#": _named(lambda seen: seen.hashtags),
+    "@": _named(lambda seen: seen.mentions),
+    "$": _cashtag,
+}
 # Operator -> how to make its test, and whether it can stand alone.
 OPERATORS: dict[str, tuple[Callable[[str], Test], bool]] = {
-    "from": (_from, True),
-    "to": (_to, True),
-    "retweets_of": (_retweets_of, True),
+    "from": (_named(lambda seen: seen.author), True),
+    "to": (_named(lambda seen: seen.reply_to), True),
+    "retweets_of": (_named(lambda seen: seen.retweet_of), True),
     "url": (_url, True),
     "bounding_box": (_bounding_box, True),
     "lang": (_lang, False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.coverage import Heard
@@ -23,6 +25,16 @@ def gaps(running: Chain, count: int) -> Heard:
         return heard if [gap.goes_on for gap in heard.gaps] == [False] * count else None
 
     return until(found, f"{count} gaps", 60, pause=0.5)
+
+
+def wait_replaced(simulator: Simulator, old: dict[str, Any], kind: str, seconds: float = 60) -> None:
+    """Return once another connection is there instead of this one."""
+
+    def replaced(state: dict[str, Any]) -> bool:
+        now = [one["id"] for one in state["connections"] if one["wire"] == old["wire"]]
+        return now not in ([], [old["id"]])
+
+    simulator.wait(replaced, f"another connection after {kind}", seconds)
 
 
 def x_chain(stack: Stack, simulator: Simulator, **more: object):  # type: ignore[no-untyped-def] # noqa: ANN201
@@ -50,11 +62,7 @@ def replaced_once(stack: Stack, kind: str) -> None:
         simulator.push(tracking.stream(5))
         simulator.fault(kind, wire="x")
         (old,) = simulator.connections("x")
-        simulator.wait(
-            lambda state: [one["id"] for one in state["connections"] if one["wire"] == "x"] not in ([], [old["id"]]),
-            "another connection",
-            60,
-        )
+        wait_replaced(simulator, old, kind)
         simulator.push(tracking.stream(5, 5))
         due = tracking.due(simulator, running.settings, "flood")
         tracking.wait_stored(running.settings, "flood", due)
@@ -80,11 +88,7 @@ def a_slow_drip_is_no_sign_of_life(stack: Stack) -> None:
         simulator.fault("slow_drip", wire="x", interval=1)
         simulator.push(tracking.stream(1))
         (old,) = simulator.connections("x")
-        simulator.wait(
-            lambda state: [one["id"] for one in state["connections"] if one["wire"] == "x"] not in ([], [old["id"]]),
-            "another connection",
-            60,
-        )
+        wait_replaced(simulator, old, "slow_drip")
         simulator.push(tracking.stream(5, 5))
         until(lambda: len(tracking.stored(running.settings, "flood")) >= 5, "the posts after it are stored")
         gaps(running, 1)
@@ -100,10 +104,7 @@ def a_cut_in_mid_line_and_a_clean_end_cost_a_moment(stack: Stack) -> None:
             (old,) = simulator.connections("x")
             simulator.fault(kind, wire="x")
             simulator.push(tracking.stream(10, 10 * number))
-            simulator.wait(
-                lambda state, old=old: [one["id"] for one in state["connections"]] not in ([], [old["id"]]),
-                f"another connection after {kind}",
-            )
+            wait_replaced(simulator, old, kind, 30)
             # Each connection is heard: two without anything between would leave one gap.
             simulator.push(tracking.stream(5, 50 + 10 * number))
             tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
@@ -180,11 +181,7 @@ def whatever_breaks_at_bluesky_is_made_good_by_the_cursor(stack: Stack) -> None:
             simulator.fault(kind, wire="jetstream")
             simulator.push([tracking.skeet(pushed + at, f"the rotwasser rises {pushed + at}") for at in range(10, 20)])
             pushed += 20
-            simulator.wait(
-                lambda state, old=old: [one["id"] for one in state["connections"]] not in ([], [old["id"]]),
-                f"another connection after {kind}",
-                60,
-            )
+            wait_replaced(simulator, old, kind)
             until(lambda due=pushed: len(tracking.stored(settings, "flood")) == due, f"after {kind}")
         assert tracking.heard(settings, "flood").gaps == []
         assert topics.dead_letters(settings) == {}

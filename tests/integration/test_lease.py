@@ -47,10 +47,6 @@ class Ground:
         ]
         return found
 
-    def other(self, than: Worker) -> Worker:
-        (found,) = [one for one in self.trackers if one is not than]
-        return found
-
     def wait_connected_anew(self, before: set[str]) -> None:
         self.simulator.wait(
             lambda state: {one["id"] for one in state["connections"]} - before, "another connection", 60

@@ -56,13 +56,13 @@ NO_FETCH = """
 SLOW_VIEW = """
     import asyncio
     import app.clients.view as view
-    reached = view._reached
+    reached = view.has_reached
 
     async def late(consumer, ends):
         await asyncio.sleep(8)
         return await reached(consumer, ends)
 
-    view._reached = late
+    view.has_reached = late
 """
 
 

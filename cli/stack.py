@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.domain.coverage import SourceStatus
+from app.domain.watchdog import words
 from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
@@ -98,7 +99,7 @@ def status(as_json: bool) -> None:
         table = Table("part", "state", "address", "pid", "up", box=None, pad_edge=False)
         for part in parts:
             who = str(part.pid or (part.container or "")[:12] or "")
-            since = "" if part.seconds is None else _duration(part.seconds)
+            since = "" if part.seconds is None else words(part.seconds)
             table.add_row(part.name, f"[{COLOURS[part.state]}]{part.state}[/]", part.address or "", who, since)
         Console(highlight=False).print(table)
         if sources:
@@ -108,7 +109,7 @@ def status(as_json: bool) -> None:
                     (
                         cell(source.source),
                         cell(source.state, _SOURCE_COLOURS.get(source.state, "")),
-                        cell(_duration(time.time() - source.since / 1000)),
+                        cell(words(time.time() - source.since / 1000)),
                         cell(source.words),
                     )
                     for source in sources
@@ -156,12 +157,3 @@ def _await_worker(stack: Stack) -> str:
 def _print_json(stack: Stack, **more: object) -> None:
     parts = {part.name: asdict(part) for part in stack.status()}
     click.echo(json.dumps({"directory": str(stack.directory), "parts": parts, **more}))
-
-
-def _duration(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 import msgspec
-from rich.text import Text
 
-from app.domain.coverage import Heard, Interval, Span, to_ms
-from app.domain.coverage import coverage as heard_of
+from app.domain.coverage import Entry
 from app.domain.events import Event
-from app.domain.watchdog import words
+from app.domain.heard import Heard, active_in, jointly, to_ms
+from app.domain.heard import coverage as heard_of
+from app.domain.spans import Span
 from app.errors import UserError
 from app.settings import Settings, settings
+from cli.coverage_views import (
+    GAP_COLUMNS,
+    WITHOUT_COLUMNS,
+    gap_rows,
+    joint_sentence,
+    left_sentences,
+    plain,
+    plain_joint,
+    sentence,
+    without_rows,
+)
 from cli.event_options import parse_time
-from cli.terminal import cell, moment, prepare, print_json, print_table
-
-GAP_COLUMNS = ("from", "to", "length", "why")
+from cli.terminal import prepare, print_json, print_table
 
 
 @click.command()
@@ -32,13 +39,20 @@ def coverage(code: str, from_: str | None, to: str | None, as_json: bool) -> Non
     """Show in which part of its active time an event was heard, and every gap."""
     prepare()
     span = _span(from_, to)
-    event, intervals, strange = asyncio.run(_read(settings(), code))
-    found = heard_of(event, intervals, to_ms(datetime.now(UTC)), span)
+    event, entries, strange = asyncio.run(_read(settings(), code))
+    now = to_ms(datetime.now(UTC))
+    found = heard_of(event, entries, now, span)
+    joint = jointly(event, entries, now, span)
     if as_json:
-        print_json({"code": code, "sources": [plain(one) for one in found], "platform_only": strange})
+        sources = [plain(one) for one in found]
+        print_json({"code": code, "all_sources": plain_joint(joint, now), "sources": sources, "platform_only": strange})
+    elif not active_in(event, now, span):
+        click.echo(f"{code} was not active in that time" if span else f"{code} has not been active yet")
     elif not found:
-        click.echo(f"no live source has been connected while {code} was active")
+        click.echo(f"no live source was there while {code} was active")
     else:
+        if len(found) > 1:
+            click.echo(joint_sentence(joint))
         for one in found:
             _print(one)
         if strange:
@@ -62,83 +76,28 @@ def _span(from_: str | None, to: str | None) -> Span | None:
     return to_ms(since) if since else 0, to_ms(until)
 
 
-async def _read(current: Settings, code: str) -> tuple[Event, list[Interval], int]:
+async def _read(current: Settings, code: str) -> tuple[Event, list[Entry], int]:
     """The event, the whole ledger, and the posts that X alone found to match. Raises UserError, Unavailable."""
     from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
     from app.clients.event_commands import read_events  # noqa: PLC0415
-    from app.clients.ledger import read_intervals  # noqa: PLC0415
+    from app.clients.ledger import read_entries  # noqa: PLC0415
     from app.domain.classify import Intake  # noqa: PLC0415
     from app.topics import ACTIVITY  # noqa: PLC0415
 
-    events, intervals, counts = await asyncio.gather(
-        read_events(current), read_intervals(current), read_compacted(current, ACTIVITY, bytes)
+    events, entries, counts = await asyncio.gather(
+        read_events(current), read_entries(current), read_compacted(current, ACTIVITY, bytes)
     )
     if code not in events:
         raise UserError(f"there is no event {code!r}; `starling event list` shows all")
     intake = (msgspec.json.decode(value, type=Intake) for key, value in counts.items() if key.startswith("*|"))
-    return events[code], intervals, sum(part.platform_only.get(code, 0) for part in intake)
-
-
-def plain(heard: Heard) -> dict[str, Any]:
-    """What `--json` says of one source."""
-    return {
-        "source": heard.source,
-        "share": round(heard.share, 6),
-        "active_seconds": heard.active / 1000,
-        "heard_seconds": heard.heard / 1000,
-        "gaps": [
-            {
-                "from": _iso(gap.since),
-                "to": None if gap.goes_on else _iso(gap.until),
-                "seconds": gap.seconds,
-                "why": gap.why,
-            }
-            for gap in heard.gaps
-        ],
-        "withheld": heard.withheld,
-        "posts": heard.posts,
-        "posts_are_of_the_event": heard.exact,
-        "intervals": [msgspec.to_builtins(interval) for interval in heard.intervals],
-    }
+    return events[code], entries, sum(part.platform_only.get(code, 0) for part in intake)
 
 
 def _print(heard: Heard) -> None:
     click.echo(sentence(heard))
+    for line in left_sentences(heard):
+        click.echo(line)
     if heard.gaps:
         print_table(GAP_COLUMNS, gap_rows(heard))
-
-
-def sentence(heard: Heard) -> str:
-    """How an event was heard by a source."""
-    gaps = "no gap" if not heard.gaps else f"{len(heard.gaps)} gap" + "s" * (len(heard.gaps) > 1)
-    withheld = f", ~{heard.withheld:,} posts withheld by the source" if heard.withheld else ""
-    of = "posts" if heard.exact else "posts of all events"
-    return f"{heard.source}: {_percent(heard.share)} of the time heard, {gaps}{withheld}; {heard.posts:,} {of}"
-
-
-def gap_rows(heard: Heard) -> Iterator[tuple[Text, ...]]:
-    """A row of GAP_COLUMNS for each gap."""
-    for gap in heard.gaps:
-        yield (
-            cell(_shown(gap.since)),
-            cell("now" if gap.goes_on else _shown(gap.until)),
-            cell(_length(gap.seconds)),
-            cell(gap.why),
-        )
-
-
-def _length(seconds: float) -> str:
-    return words(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
-
-
-def _percent(share: float) -> str:
-    """One decimal, and never 100 % where something is missing."""
-    return "100 %" if share == 1 else f"{min(int(share * 1000) / 10, 99.9):g} %"
-
-
-def _iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
-
-
-def _shown(ms: int) -> str:
-    return moment(datetime.fromtimestamp(ms / 1000, UTC)) or ""
+    if heard.without:
+        print_table(WITHOUT_COLUMNS, without_rows(heard))

@@ -19,7 +19,7 @@ from app.demo import hearing
 from app.demo.comparing import Difference
 from app.demo.outcome import Outcome
 from app.demo.watching import Figures
-from cli.coverage import GAP_COLUMNS, gap_rows, sentence
+from cli.coverage_views import GAP_COLUMNS, gap_rows, sentence
 from cli.terminal import cell
 
 _LINE_SECONDS = 5.0

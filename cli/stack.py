@@ -27,7 +27,14 @@ from cli.terminal import cell, prepare, print_table
 
 DOWN = 3  # exit status of `status`
 WORKER_TIMEOUT = 60.0
-_SOURCE_COLOURS = {"listening": "green", "quiet": "green", "blind": "red", "refused": "red", "waiting": "yellow"}
+_SOURCE_COLOURS = {
+    "listening": "green",
+    "quiet": "green",
+    "blind": "red",
+    "refused": "red",
+    "waiting": "yellow",
+    "left": "dim",
+}
 COLOURS = {"up": "green", "down": "red", "stale": "yellow", "off": "dim"}
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from app.clients.compacted import read_compacted
-from app.domain.coverage import Interval, SourceStatus, as_of, entry, intervals_of, statuses_of
+from app.domain.coverage import Entry, SourceStatus, as_of, entry, statuses_of
 from app.settings import Settings
 from app.topics import COVERAGE
 
 
-async def read_intervals(settings: Settings) -> list[Interval]:
-    """All connections, of all sources. Raises Unavailable."""
-    return intervals_of((await read_compacted(settings, COVERAGE, entry)).values())
+async def read_entries(settings: Settings) -> list[Entry]:
+    """All that the ledger has, of all sources. Raises Unavailable."""
+    return list((await read_compacted(settings, COVERAGE, entry)).values())
 
 
 async def read_statuses(settings: Settings) -> list[SourceStatus]:

@@ -14,7 +14,7 @@ from cassandra.cluster import Session
 from msgspec import Struct
 
 from app.demo.checks import Check
-from app.domain.coverage import Heard
+from app.domain.heard import Heard
 from app.generator import Planted
 from app.schema import EVENT_BUCKET, TWEET
 

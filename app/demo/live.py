@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from cassandra.cluster import Session
 
 from app.clients.event_commands import read_events
-from app.clients.ledger import read_intervals
+from app.clients.ledger import read_entries
 from app.demo.events import add_keyword, create
 from app.demo.hearing import Live, Told, asked_at, checks, stored, told
 from app.demo.interrupts import run_async
 from app.demo.plan import LIVE_EVENT, LIVE_KEYWORD, LIVE_RATE, Options
 from app.demo.source import WAIT_SECONDS, Source
 from app.demo.worker import Worker
-from app.domain.coverage import Heard, coverage
 from app.domain.events import Event
+from app.domain.heard import Heard, coverage
 from app.errors import UserError
 from app.generator import Generator, Mix, Planted
 from app.settings import Settings
@@ -127,7 +127,7 @@ def _await_heard(settings: Settings, code: str, due: Told) -> Heard:
     deadline = time.monotonic() + _STORED_SECONDS
     while True:
         event = run_async(read_events(settings))[code]
-        found = coverage(event, run_async(read_intervals(settings)), int(time.time() * 1000))
+        found = coverage(event, run_async(read_entries(settings)), int(time.time() * 1000))
         known = max((interval.until for heard in found for interval in heard.intervals), default=0) / 1000
         if found and (known >= math.floor(due.last * 1000) / 1000 or time.monotonic() > deadline):
             return found[0]

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from app.domain.coverage import active_spans, to_ms
 from app.domain.events import Event
+from app.domain.heard import active_spans, to_ms
 
 SECONDS = 30.0  # how long an edit counts as lately; a stream that lags behind more than this is given up
 MOST_EVENTS = 200  # in one header

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct, field
 
 State: TypeAlias = Literal[
-    "idle", "standing by", "connecting", "listening", "quiet", "blind", "waiting", "refused", "over budget"
+    "idle", "standing by", "connecting", "listening", "quiet", "blind", "waiting", "refused", "over budget", "left"
 ]
 
 # X sends a keep-alive every 20 s, Jetstream's pings are 10 s apart; a dead socket must be replaced within 30 s.

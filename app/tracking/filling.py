@@ -15,8 +15,9 @@ import msgspec
 import orjson
 
 from app.domain.backoff import Backoff
-from app.domain.coverage import InForce, Interval, active_spans
+from app.domain.coverage import InForce, Interval
 from app.domain.events import Event
+from app.domain.heard import active_spans
 from app.sources.source import Broken, Searchable
 from app.topics import COVERAGE
 from app.tracking.budget import Budget, month_of

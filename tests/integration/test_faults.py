@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.coverage import Heard
+from app.domain.heard import Heard
 from app.local.stack import Stack
 from tests.support import topics, tracking
 from tests.support.chain import Chain, chain

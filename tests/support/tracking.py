@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.clients.compacted import read_compacted
-from app.domain.coverage import Heard, Interval, SourceStatus, coverage, entry, intervals_of, statuses_of
+from app.domain.coverage import Entry, Interval, SourceStatus, entry, intervals_of, statuses_of
+from app.domain.heard import Heard, coverage
 from app.settings import Settings
 from app.topics import COVERAGE
 from tests import builders
@@ -60,16 +61,20 @@ def tid(number: int) -> str:
     return "".join(alphabet[number >> shift & 31] for shift in range(60, -1, -5))
 
 
+def entries(settings: Settings) -> list[Entry]:
+    """All that stands in the ledger."""
+    return list(asyncio.run(read_compacted(settings, COVERAGE, entry)).values())
+
+
 def ledger(settings: Settings) -> tuple[list[Interval], list[SourceStatus]]:
     """All intervals in their order, and how the sources are."""
-    entries = asyncio.run(read_compacted(settings, COVERAGE, entry)).values()
-    return sorted(intervals_of(entries), key=lambda one: one.opened), statuses_of(entries)
+    found = entries(settings)
+    return sorted(intervals_of(found), key=lambda one: one.opened), statuses_of(found)
 
 
 def heard(settings: Settings, code: str) -> Heard:
     """The coverage of an event by the only source."""
-    intervals, _ = ledger(settings)
-    (found,) = coverage(events.events(settings)[code], intervals, int(time.time() * 1000))
+    (found,) = coverage(events.events(settings)[code], entries(settings), int(time.time() * 1000))
     return found
 
 

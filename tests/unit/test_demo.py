@@ -24,9 +24,10 @@ from app.demo.watching import Figures
 from app.demo.worker import environment
 from app.domain.codes import code_of
 from app.domain.columns import COLUMNS
-from app.domain.coverage import Gap, Heard
 from app.domain.events import Event
+from app.domain.heard import Gap, Heard
 from app.domain.partitioning import BucketRule, bucket_of
+from app.domain.reasons import Reason
 from app.generator import Expected, Generator, Planted
 from app.settings import Settings
 from cli.demo_screen import DemoScreen
@@ -198,7 +199,13 @@ LOG = [
     risen("7", 16.0, "t:flood"),
 ]
 POSTS = [planted(number, "flood") for number in "123456"] + [planted("7")]
-GAP = Gap(12_900, 13_200, "broke off")
+
+
+def gap(since: int, until: int, why: str) -> Gap:
+    return Gap(since, until, (Reason(since, until, why),))
+
+
+GAP = gap(12_900, 13_200, "broke off")
 
 
 def heard(posts: int, *gaps: Gap) -> Heard:
@@ -228,8 +235,8 @@ def test_a_post_too_few_too_many_or_twice_a_second_gap_and_a_miss_outside_are_se
     for rows in ("2", "256", "255", "26"):
         assert verdicts(due, rows, heard(2, GAP)) == [False, True, True, True, True]
     assert verdicts(due, "25", heard(3, GAP)) == [True, False, True, True, True]
-    assert verdicts(due, "25", heard(2, GAP, Gap(5000, 6000, "again"))) == [True, True, True, False, True]
-    assert verdicts(due, "25", heard(2, Gap(20_000, 21_000, "later"))) == [True, True, True, True, False]
+    assert verdicts(due, "25", heard(2, GAP, gap(5000, 6000, "again"))) == [True, True, True, False, True]
+    assert verdicts(due, "25", heard(2, gap(20_000, 21_000, "later"))) == [True, True, True, True, False]
     assert verdicts(told([*LOG, LINKED], "t:flood", POSTS, "flood"), "25", heard(2, GAP))[2] is False
 
 

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 from app.domain import lately
-from app.domain.coverage import to_ms
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
+from app.domain.heard import to_ms
 from app.domain.lately import Lately, as_heard, moments, read, widened
 
 

@@ -1,0 +1,86 @@
+"""Why an event was not heard: what the ledger says of each moment of a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from app.domain.coverage import IDLE, PENDING_MS, Interval, Outage
+
+NOT_YET = "not connected yet"
+NOT_ASKED = "the source was not asked for it"
+DIED = "its tracker has died, or is cut off from Kafka"
+# An event is heard some moments after a person has asked for it: no gap, unless it takes longer than this.
+LEAD_MS = 5_000
+
+
+class Reason(Struct, frozen=True):
+    """Why nothing was heard in a part of a gap."""
+
+    since: int
+    until: int
+    why: str
+
+
+def reasons(
+    code: str, since: int, until: int, intervals: Sequence[Interval], outages: Sequence[Outage], now: int
+) -> tuple[Reason, ...]:
+    """The reasons of a gap of an event, one after the other, from its start to its end."""
+    live = [one for one in intervals if one.origin == "live"]
+    near = [one for one in live if one.since < until and since < one.until]
+    without = [one for one in outages if one.since < until and since < end_of(one, now)]
+    before: list[Interval | Outage] = [one for one in live if one.until <= since]
+    before += [one for one in outages if end_of(one, now) <= since]
+    records: list[Interval | Outage] = [*near, *without]
+    if before:
+        records.append(max(before, key=_age))
+    bounds = {since, *(one.since for one in records), *(end_of(one, now) for one in records)}
+    starts = sorted(bound for bound in bounds if since <= bound < until)
+    told: list[Reason] = []
+    for start, end in zip(starts, [*starts[1:], until], strict=True):
+        why = _why(code, start, near, without, records, now)
+        goes_on = bool(told) and told[-1].why == why
+        told.append(Reason(told.pop().since if goes_on else start, end, why))
+    if len(told) > 1 and told[0].why == NOT_YET and told[0].until - since <= LEAD_MS:
+        told[:2] = [Reason(since, told[1].until, told[1].why)]
+    return tuple(told)
+
+
+def end_of(one: Interval | Outage, now: int) -> int:
+    """When it was over. An outage that lasts was told some seconds ago, and is not over."""
+    lasts = isinstance(one, Outage) and one.ended is None and now - one.until < PENDING_MS
+    return max(now, one.until) if lasts else one.until
+
+
+def _why(
+    code: str,
+    at: int,
+    near: Sequence[Interval],
+    without: Sequence[Outage],
+    records: Sequence[Interval | Outage],
+    now: int,
+) -> str:
+    if connected := [one for one in near if one.since <= at < one.until]:
+        return _not_asked(code, at, max(connected, key=_age))
+    if lasting := [one for one in without if one.since <= at < end_of(one, now)]:
+        return max(lasting, key=lambda one: one.since).why
+    over = [one for one in records if end_of(one, now) <= at]
+    if not over:
+        return NOT_YET
+    ended = max(over, key=_age).ended
+    return NOT_YET if ended == IDLE else ended or DIED
+
+
+def _not_asked(code: str, at: int, interval: Interval) -> str:
+    refused = [
+        why
+        for one in interval.refused
+        if one.code == code and one.since <= at and (one.until is None or at < one.until)
+        for why in one.what
+    ]
+    return f"{NOT_ASKED} ({'; '.join(refused)})" if refused else NOT_ASKED
+
+
+def _age(one: Interval | Outage) -> tuple[int, int]:
+    return one.until, one.since

@@ -12,19 +12,22 @@ from typing import get_args
 
 import msgspec
 
-from app.domain.coverage import PENDING_MS, InForce, Interval, SourceStatus, Withheld
+from app.domain.coverage import CONTINUED, PENDING_MS, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld
 from app.domain.watchdog import State, Volumes
 from app.metrics import SOURCE_STATE
 from app.sources.source import Opened, Selection
 from app.topics import COVERAGE
 from app.tracking.budget import month_of
+from app.tracking.outages import Outages
 from app.tracking.parcel import Parcel
 
 _WITHHELD_MS = 60_000  # notices of a minute are one entry
-CONTINUED = "goes on in the next entry"
 _LONGEST_MS = 24 * 3_600_000
 _MOST_EVENTS = 500  # changes of events in one entry
-_HOLDER = f"{socket.gethostname()}:{os.getpid()}"
+# What is not asked for, in one entry: a plan that is too small refuses thousands of keywords, each in a sentence.
+_MOST_REFUSED = 200
+_LONGEST_REFUSED = 200  # characters
+HOLDER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 def now_ms() -> int:
@@ -42,9 +45,10 @@ class Ledger:
         self._sign = 0  # the last sign of life: milliseconds since 1970
         self._signed = 0.0  # the same, monotonic
         self._closing: dict[str, tuple[Interval, int]] = {}  # ended, but not all that came by them is kept yet
+        self._outages = Outages(source, self._tell_outage)
         self.interval: Interval | None = None
         self.status = SourceStatus(
-            source=source, state="connecting", words="", since=now_ms(), at=now_ms(), holder=_HOLDER, volumes=volumes
+            source=source, state="connecting", words="", since=now_ms(), at=now_ms(), holder=HOLDER, volumes=volumes
         )
 
     def open(self, opened: Opened, selection: Selection, generation: int) -> Interval:
@@ -52,6 +56,7 @@ class Ledger:
         now = now_ms()
         since = now if opened.since_ms is None else min(opened.since_ms, now)
         self._sign, self._signed = now, monotonic()
+        self._outages.over("connected", now, self._signed)
         self.interval = Interval(
             source=self._source,
             connection=uuid.uuid4().hex[:12],
@@ -60,6 +65,7 @@ class Ledger:
             until=since,
             generation=generation,
             events=[InForce(code, version, since) for code, version in selection.versions.items()],
+            refused=[Refusal(code, since, what) for code, what in _shortened(selection).items()],
         )
         self.status.events = selection.versions
         self.status.refused = selection.refused
@@ -82,6 +88,13 @@ class Ledger:
             known = standing.get(code)
             if known is None or known.version != version:
                 interval.events.append(InForce(code, version, now))
+        refused = _shortened(selection)
+        for refusal in [one for one in interval.refused if one.until is None]:
+            if refused.get(refusal.code) == refusal.what:
+                del refused[refusal.code]
+            else:
+                refusal.until = now
+        interval.refused += [Refusal(code, now, what) for code, what in refused.items()]
 
     def sign(self, now: int) -> None:
         """A sign of life came.
@@ -150,6 +163,20 @@ class Ledger:
             interval.until = max(interval.until, interval.opened)
             for one in interval.events:
                 one.since = max(one.since, interval.opened)
+            for refusal in interval.refused:
+                refusal.since = max(refusal.since, interval.opened)
+
+    def no_connection(self, why: str, generation: int) -> None:
+        """There is none now, for this reason."""
+        self._outages.say(why, generation, now_ms(), monotonic())
+
+    def still(self) -> None:
+        """To be called every few seconds: where there is no connection, there is none still."""
+        self._outages.go_on(now_ms(), monotonic())
+
+    def no_outage(self, ended: str) -> None:
+        """No connection is needed, or it is not for this tracker to make one."""
+        self._outages.over(ended, now_ms(), monotonic())
 
     def say(self, state: State, words: str) -> None:
         """How the source is."""
@@ -178,6 +205,7 @@ class Ledger:
             interval.until = max(interval.until, until)
             if (
                 len(interval.events) > _MOST_EVENTS + len(self.status.events)
+                or len(interval.refused) > _MOST_REFUSED + len(self.status.refused)
                 or interval.until - interval.opened > _LONGEST_MS
             ):
                 self._begin_entry(interval)
@@ -194,6 +222,7 @@ class Ledger:
             generation=interval.generation,
             cursor=interval.cursor,
             events=[InForce(one.code, one.version, interval.until) for one in interval.events if one.until is None],
+            refused=[Refusal(one.code, interval.until, one.what) for one in interval.refused if one.until is None],
         )
         interval.ended = CONTINUED
         self._tell(self.interval.key, self.interval)
@@ -203,8 +232,23 @@ class Ledger:
         self.status.at = now_ms()
         self._tell(self._source, self.status)
 
-    def _tell(self, key: str, entry: Interval | SourceStatus) -> None:
+    def _tell_outage(self, outage: Outage) -> None:
+        self._tell(outage.key, outage)
+        if outage.ended is not None:
+            self._told.pop(outage.key, None)
+
+    def _tell(self, key: str, entry: Entry) -> None:
         value = msgspec.json.encode(entry)
         if self._told.get(key) != value:
             self._told[key] = value
             self._put(Parcel(COVERAGE.name, value, [], key.encode()))
+
+
+def _shortened(selection: Selection) -> dict[str, tuple[str, ...]]:
+    """What was refused of each event, as far as an entry that is written every second can hold it."""
+    most = max(1, _MOST_REFUSED // max(1, len(selection.refused)))
+    return {
+        code: tuple(one[:_LONGEST_REFUSED] for one in what[:most])
+        + ((f"and {len(what) - most:,} more",) if len(what) > most else ())
+        for code, what in selection.refused.items()
+    }

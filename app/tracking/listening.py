@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from app.domain.backoff import Backoff, Trouble
-from app.domain.coverage import Interval
+from app.domain.coverage import IDLE, Interval
 from app.domain.events import Event
 from app.domain.watchdog import State, Watchdog, words
 from app.metrics import CONNECTIONS
@@ -26,7 +26,6 @@ from app.tracking.taking import Taker
 
 log = logging.getLogger(__name__)
 
-IDLE = "no event is active"
 STOPPED = "its tracker has stopped, or lost the lease"
 _LOOK_SECONDS = 0.1
 _TICK_SECONDS = 1.0
@@ -69,6 +68,7 @@ class Listener:
     async def run(self, last: Interval | None) -> None:
         """Listen for ever; cancel it to end. `last` is the interval before, whoever had it."""
         resume = Resume(last.cursor, last.until) if last is not None else Resume()
+        telling = asyncio.create_task(self._tell_outages())
         try:
             while True:
                 if not self._wanted():
@@ -92,9 +92,16 @@ class Listener:
                 else:
                     await self._ended(IDLE, resume)
         finally:
-            for task in self._filling:
+            for task in (telling, *self._filling):
                 task.cancel()
+            self._ledger.no_outage(STOPPED)
             await self._ended(STOPPED, resume)
+
+    async def _tell_outages(self) -> None:
+        """Beside the tries: one may take longer than a reader of the ledger would wait."""
+        while True:
+            await asyncio.sleep(_SAY_SECONDS)
+            self._ledger.still()
 
     async def _ended(self, why: str, before: Resume, *, broken: bool = False) -> Resume:
         """Write down the end of a connection, once all that came by it is kept; returns where to go on."""
@@ -114,6 +121,7 @@ class Listener:
         return Resume(before.cursor if cursor is None else cursor, interval.until)
 
     async def _idle(self) -> None:
+        self._ledger.no_outage(IDLE)
         self._ledger.say("idle", IDLE)
         self._ledger.tell_status()
         with suppress(Broken):  # what it is asked for without a connection costs nothing
@@ -148,6 +156,7 @@ class Listener:
             if by_edit and now != asked:
                 return
             self._ledger.beat(self._taker.oldest_ms)
+            self._ledger.no_connection(why, self._generation)
             again = f"; tries again in {words(left)}" if left >= 1 else ""
             self._ledger.say(state, why + again)
             self._ledger.tell_status()

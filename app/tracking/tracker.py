@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from aiokafka.errors import KafkaError
 from mode import Service
 
@@ -17,11 +18,13 @@ from app.domain.watchdog import Volumes
 from app.errors import Unavailable
 from app.settings import Settings
 from app.sources.source import Searchable, Source
+from app.topics import COVERAGE
 from app.tracking.budget import Budget
 from app.tracking.filling import Filler
 from app.tracking.history import History
 from app.tracking.lease import Lease
-from app.tracking.ledger import Ledger
+from app.tracking.leaving import changes
+from app.tracking.ledger import Ledger, now_ms
 from app.tracking.listening import Listener
 from app.tracking.outbox import Outbox
 from app.tracking.parcel import Parcel
@@ -113,6 +116,8 @@ class Tracker(Service):
     async def _listen(self) -> None:
         """Take over every source. Raises KafkaError, TimeoutError where Kafka is away before it has begun."""
         await self._coverage.catch_up()
+        for key, one in changes(self._coverage.items.values(), self._sources, now_ms()):
+            self._put(Parcel(COVERAGE.name, msgspec.json.encode(one), [], key.encode()))
         listeners = [await self._listener(source) for source in self._sources.values()]
         async with asyncio.TaskGroup() as group:
             for listener, last in listeners:

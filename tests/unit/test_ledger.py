@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.domain.coverage import Interval, SourceStatus, entry
+from app.domain.coverage import CONTINUED, Entry, Interval, Left, Outage, SourceStatus, as_of, entry
 from app.domain.watchdog import Volumes
 from app.sources.source import Opened, Selection
 from app.tracking import ledger as ledgers
-from app.tracking.ledger import CONTINUED, Ledger
+from app.tracking.leaving import changes
+from app.tracking.ledger import Ledger
+from app.tracking.outages import CHANGING, MOST
 from app.tracking.parcel import Parcel
 
 NOW = 1_800_000_000_000
@@ -32,7 +34,7 @@ class Written:
     """What was put, newest of each key."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Interval | SourceStatus] = {}
+        self.entries: dict[str, Entry] = {}
         self.count = 0
 
     def put(self, parcel: Parcel) -> None:
@@ -43,6 +45,10 @@ class Written:
     @property
     def intervals(self) -> list[Interval]:
         return sorted((one for one in self.entries.values() if isinstance(one, Interval)), key=lambda one: one.opened)
+
+    @property
+    def outages(self) -> list[Outage]:
+        return sorted((one for one in self.entries.values() if isinstance(one, Outage)), key=lambda one: one.since)
 
 
 @pytest.fixture
@@ -178,6 +184,159 @@ def test_a_status_keeps_the_moment_since_when_it_is_so(clock: Clock, written: Wr
     status = written.entries["x"]
     assert isinstance(status, SourceStatus)
     assert (status.since, status.at, status.words) == (NOW, NOW + 5000, "6 posts a second")
+
+
+DENIED = "X refuses the token (401)"
+
+
+def test_a_time_without_a_connection_is_one_entry_for_all_tries_that_fail_alike(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    for _ in range(300):
+        made.no_connection(DENIED, 3)
+        clock.now += 10_000
+        made.still()
+    (one,) = written.outages
+    assert (one.source, one.since, one.until, one.why) == ("x", NOW, NOW + 3_000_000, DENIED)
+    assert (one.ended, one.generation) == (None, 3)
+
+
+def test_another_reason_is_another_entry_and_a_connection_ends_it(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    made.no_connection("unreachable", 3)
+    clock.now += 20_000
+    made.no_connection(DENIED, 3)
+    clock.now += 5_000
+    made.open(Opened(), Selection({"flood": 1}), 3)
+    clock.now += 10_000
+    made.still()
+    assert [(one.since, one.until, one.why, one.ended) for one in written.outages] == [
+        (NOW, NOW + 20_000, "unreachable", CONTINUED),
+        (NOW + 20_000, NOW + 25_000, DENIED, "connected"),
+    ]
+    assert written.intervals[0].opened == NOW + 25_000
+
+
+def test_an_outage_ends_when_no_connection_is_needed_any_more(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    made.no_connection(DENIED, 3)
+    clock.now += 5_000
+    made.no_outage("no event is active")
+    clock.now += 5_000
+    made.still()
+    assert [(one.until, one.ended) for one in written.outages] == [(NOW + 5_000, "no event is active")]
+
+
+def test_a_server_that_fails_in_another_way_each_time_does_not_fill_the_ledger(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    for number in range(1000):
+        made.no_connection(f"HTTP 50{number % 2}", 3)
+        clock.now += 10_000
+        made.still()
+    assert len(written.outages) == MOST + 1
+    assert (written.outages[-1].why, written.outages[-1].until) == (CHANGING, clock.now)
+    assert [one.until for one in written.outages[:-1]] == [one.since for one in written.outages[1:]]
+
+
+def test_of_the_time_in_which_the_process_was_frozen_no_outage_is_known(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    for thawed in (made.still, lambda: made.no_outage("stopped"), lambda: made.no_connection(DENIED, 3)):
+        written.entries.clear()
+        made.no_connection(DENIED, 3)
+        began = clock.now
+        clock.now += 60_000
+        thawed()
+        assert written.outages[0].until == began
+        made.no_outage("stopped")
+
+
+def test_a_clock_that_is_set_forward_ends_no_outage(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    made.no_connection(DENIED, 3)
+    clock.step(3_600_000)
+    clock.now += 1000
+    made.still()
+    (one,) = written.outages
+    assert one.until == clock.now
+
+
+XYZ = "xyz: X does not understand it"
+
+
+def test_what_a_source_refuses_stands_in_the_ledger_with_its_time(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    made.open(Opened(), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
+    clock.now += 1000
+    made.selected(Selection({"flood": 2}, {"flood": (XYZ,), "storm": ("a: no",)}))
+    clock.now += 1000
+    made.selected(Selection({"flood": 3}, {"storm": ("a: no", "b: no")}))
+    made.beat(None)
+    told = [(one.code, one.what, one.since, one.until) for one in written.intervals[0].refused]
+    assert told == [
+        ("flood", (XYZ,), NOW, NOW + 2000),
+        ("storm", ("a: no",), NOW + 1000, NOW + 2000),
+        ("storm", ("a: no", "b: no"), NOW + 2000, None),
+    ]
+
+
+def test_what_is_refused_goes_on_in_the_next_entry_and_does_not_grow_for_ever(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    for version in range(2, 700):
+        clock.now += 1000
+        made.sign(clock.now)
+        made.selected(Selection({"flood": 1}, {"flood": (f"{version}: no",)}))
+        made.beat(None)
+    assert len(written.intervals) > 2
+    assert written.intervals[-1].refused[-1].what == ("699: no",)
+    assert all(one.refused[0].since == one.opened for one in written.intervals[1:])
+    assert max(len(one.refused) for one in written.intervals) < 250
+
+
+def test_a_plan_that_refuses_thousands_of_keywords_is_told_in_a_few(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    refused = {f"event{code}": tuple(f"{number}: {'no' * 500}" for number in range(1000)) for code in range(10)}
+    made.open(Opened(), Selection({}, refused), 3)
+    (one,) = written.intervals
+    assert [refusal.what[-1] for refusal in one.refused] == ["and 980 more"] * 10
+    assert len(msgspec.json.encode(one)) < 60_000
+
+
+def test_past_that_was_not_delivered_was_not_heard_without_something_either(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes())
+    made.open(Opened(NOW - 60_000), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
+    assert written.intervals[0].refused[0].since == NOW - 60_000
+    made.take_back()
+    made.close("cut", None, broken=True)
+    assert written.intervals[0].refused[0].since == NOW
+
+
+def told(entries: dict[str, Entry], *sources: str) -> dict[str, Entry]:
+    """What a tracker with these sources makes of the ledger when it takes over."""
+    return entries | dict(changes(entries.values(), sources, ledgers.now_ms()))
+
+
+def test_a_source_that_the_settings_name_no_more_is_left_and_comes_back(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    made.status.volumes.rates[3] = 5.0
+    made.status.refused = {"flood": (XYZ,)}
+    made.tell_status()
+    assert told(written.entries, "x", "bluesky") == written.entries
+    clock.now += 1000
+    without = told(written.entries, "bluesky")
+    left, status = without[f"x|{clock.now}|left"], without["x"]
+    assert left == Left(source="x", since=NOW + 1000, holder=ledgers.HOLDER)
+    assert isinstance(status, SourceStatus)
+    assert (status.state, status.since, status.refused, status.volumes.rates) == ("left", clock.now, {}, {3: 5.0})
+    assert "STARLING_SOURCES" in status.words
+    clock.now += 1000
+    assert told(without, "bluesky") == without
+    again = told(without, "bluesky", "x")
+    assert again[left.key] == Left(source="x", since=NOW + 1000, holder=ledgers.HOLDER, until=NOW + 2000)
+    assert told(again, "bluesky", "x") == again
+
+
+def test_a_source_that_was_left_is_not_waited_for() -> None:
+    status = SourceStatus(source="x", state="left", words="w", since=NOW, at=NOW)
+    assert as_of(status, NOW + 3_600_000) == status
 
 
 def test_reads_are_counted_by_month_and_doubles_are_paid_for_too(clock: Clock, written: Written) -> None:

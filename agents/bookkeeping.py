@@ -10,7 +10,7 @@ from faust.types import TP
 
 from app.clients.cassandra import Writer
 from app.clients.view import View
-from app.domain.coverage import Entry, Interval, entry
+from app.domain.coverage import Entry, SourceStatus, entry
 from app.faustapp import App
 from app.settings import Settings
 from app.topics import CLASSIFIED, COVERAGE, full_name
@@ -26,14 +26,14 @@ def add_bookkeeping(app: App, settings: Settings, writer: Writer) -> View[Entry]
 
     @app.timer(INTERVAL)
     async def bookkeeping() -> None:
-        """Store each interval that has changed."""
+        """Store each entry that has changed, but not how a source is now."""
         if not app.may_work.is_set() or app.rebalancing or not ledger.complete or writer.waiting:
             return
         if mark not in app.consumer.assignment():
             written.clear()
             return
         changed = {key: one for key, one in ledger.items.items() if written.get(key) is not one}
-        await writer.write_coverage([one for one in changed.values() if isinstance(one, Interval)])
+        await writer.write_coverage([one for one in changed.values() if not isinstance(one, SourceStatus)])
         written.update(changed)
 
     return ledger

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from app.domain.columns import COLUMNS
 from app.settings import Settings
 
-TWEET, TWEET_RAW, EVENT_BUCKET, COVERAGE = "tweet", "tweet_raw", "event_bucket", "coverage"
+TWEET, TWEET_RAW, EVENT_BUCKET, COVERAGE, OUTAGE = "tweet", "tweet_raw", "event_bucket", "coverage", "outage"
 RAW_COLUMNS = {"event_name": "text", "bucket": "text", "t_id": "text", "json": "text"}
 BUCKET_COLUMNS = {"event_name": "text", "bucket": "text", "since": "timestamp", "seconds": "int"}
 # An `Interval` of app.domain.coverage; in JSON: `events` (which version of each was in force when), `withheld_at` (what
-# each limit notice has added), `tagged` (posts by event, where the source says so).
+# each limit notice has added), `tagged` (posts by event, where the source says so), `refused` (what of each event was
+# not asked for, when and why).
 COVERAGE_COLUMNS = {
     "source": "text",
     "opened": "timestamp",
@@ -32,6 +33,16 @@ COVERAGE_COLUMNS = {
     "withheld_at": "text",
     "events": "text",
     "tagged": "text",
+    "refused": "text",
+}
+# A time without a connection. `kind` is "outage", or "left" where the settings did not name the source.
+OUTAGE_COLUMNS = {
+    "source": "text",
+    "since": "timestamp",
+    "kind": "text",
+    "until": "timestamp",
+    "why": "text",
+    "ended": "text",
 }
 
 _TABLES = {
@@ -39,6 +50,7 @@ _TABLES = {
     TWEET_RAW: (RAW_COLUMNS, "(event_name, bucket), t_id"),
     EVENT_BUCKET: (BUCKET_COLUMNS, "event_name, bucket"),
     COVERAGE: (COVERAGE_COLUMNS, "source, opened, connection"),
+    OUTAGE: (OUTAGE_COLUMNS, "source, since, kind"),
 }
 
 
@@ -64,7 +76,7 @@ def insert(settings: Settings, table: str) -> str:
     """CQL that writes a whole row of a table, values in the order of its columns."""
     columns, _ = _TABLES[table]
     # What the ledger says later holds, whoever writes it last.
-    stamped = " USING TIMESTAMP ?" if table == COVERAGE else ""
+    stamped = " USING TIMESTAMP ?" if table in (COVERAGE, OUTAGE) else ""
     return (
         f"INSERT INTO {settings.keyspace}.{table} ({', '.join(columns)}) "  # noqa: S608 -- constants
         f"VALUES ({', '.join('?' * len(columns))}){stamped}"

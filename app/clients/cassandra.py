@@ -27,8 +27,8 @@ from mode import Service
 
 from app import schema
 from app.clients.connection import Connection
-from app.clients.encoding import coverage_values, encode_bucket, encode_raw, encode_row
-from app.domain.coverage import Interval
+from app.clients.encoding import coverage_values, encode_bucket, encode_raw, encode_row, outage_values
+from app.domain.coverage import Interval, Left, Outage
 from app.domain.rows import Key, Row
 from app.domain.standing import Standing
 from app.errors import Unavailable
@@ -157,7 +157,7 @@ class Writer(Service):
             raise
 
     def _prepare(self, connected: Session) -> dict[str, PreparedStatement]:
-        names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET, schema.COVERAGE)
+        names = (schema.TWEET, schema.TWEET_RAW, schema.EVENT_BUCKET, schema.COVERAGE, schema.OUTAGE)
         try:
             self._select = connected.prepare(schema.standing(self._settings))
             self._select.consistency_level = ConsistencyLevel.LOCAL_QUORUM  # a row may not be everywhere yet
@@ -212,12 +212,14 @@ class Writer(Service):
             for post_id, origin, version, received_at in answer
         }
 
-    async def write_coverage(self, intervals: Iterable[Interval]) -> None:
-        """Write intervals, each over what stood of it before; return when all are acknowledged."""
-        prepared = self._inserts[schema.COVERAGE]
-        await asyncio.gather(
-            *[self._until_done(prepared.bind(coverage_values(interval)), lambda: False) for interval in intervals]
-        )
+    async def write_coverage(self, entries: Iterable[Interval | Outage | Left]) -> None:
+        """Write entries of the ledger, each over what stood of it before; return when all are acknowledged."""
+        await asyncio.gather(*[self._until_done(self._of_ledger(one), lambda: False) for one in entries])
+
+    def _of_ledger(self, one: Interval | Outage | Left) -> BoundStatement:
+        if isinstance(one, Interval):
+            return self._inserts[schema.COVERAGE].bind(coverage_values(one))
+        return self._inserts[schema.OUTAGE].bind(outage_values(one))
 
     async def _list(self, row: Row) -> None:
         """Put the bucket on its event's list, before the first row stands in it; a purge takes it off."""

@@ -14,7 +14,7 @@ import msgspec
 from cassandra.query import UNSET_VALUE
 
 from app.domain.columns import EVENT_COLUMNS, OUR_COLUMNS, OUR_POST_COLUMNS, POST_COLUMNS
-from app.domain.coverage import Interval
+from app.domain.coverage import Interval, Left, Outage
 from app.domain.rows import Row
 
 Encoded: TypeAlias = list[Any]  # bytes, or UNSET_VALUE: a null would be a tombstone
@@ -100,5 +100,19 @@ def coverage_values(interval: Interval) -> list[Any]:
         msgspec.json.encode(interval.withheld).decode(),
         msgspec.json.encode(interval.events).decode(),
         msgspec.json.encode(interval.tagged).decode(),
-        interval.until * 1000,  # of the write
+        msgspec.json.encode(interval.refused).decode(),
+        _stamp(interval.until, interval.ended),
     ]
+
+
+def outage_values(one: Outage | Left) -> list[Any]:
+    """Values of a row of `outage`, for the driver to bind."""
+    if isinstance(one, Left):
+        why = f"not among the STARLING_SOURCES of {one.holder}"
+        return [one.source, one.since, "left", one.until, why, None, _stamp(one.until or one.since, one.until)]
+    return [one.source, one.since, "outage", one.until, one.why, one.ended, _stamp(one.until, one.ended)]
+
+
+def _stamp(until: int, ended: object) -> int:
+    """Of the write, in microseconds. The last word may come when nothing was heard since the one before."""
+    return until * 1000 + (ended is not None)

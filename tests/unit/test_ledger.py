@@ -235,6 +235,10 @@ def test_a_server_that_fails_in_another_way_each_time_does_not_fill_the_ledger(c
     assert len(written.outages) == MOST + 1
     assert (written.outages[-1].why, written.outages[-1].until) == (CHANGING, clock.now)
     assert [one.until for one in written.outages[:-1]] == [one.since for one in written.outages[1:]]
+    made.open(Opened(), Selection({"flood": 1}), 3)
+    clock.now += 10_000
+    made.no_connection(DENIED, 3)
+    assert written.outages[-1].why == DENIED, "after a connection each reason is told again"
 
 
 def test_of_the_time_in_which_the_process_was_frozen_no_outage_is_known(clock: Clock, written: Written) -> None:

@@ -156,7 +156,7 @@ def start(*, code: str, rematch: str | None, version: int | None, why: str, as_j
 
 @event.command()
 @with_code
-@click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h, or a time.")
+@click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h (ago), or a time.")
 @click.option("--follow/--no-follow", default=True, help="Wait for its end, or not.")
 @with_version
 @with_why

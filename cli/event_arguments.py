@@ -34,7 +34,7 @@ with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 with_why = click.option("--why", default="", help="Reason, kept in the history.")
 with_version = click.option("--version", type=click.IntRange(1), help="Refuse unless the event is at this version.")
 with_rematch = click.option(
-    "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h, a time, or none. New events: 1h."
+    "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h (ago), a time, or none. New events: 1h."
 )
 with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 with_fields = _all(

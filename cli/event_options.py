@@ -18,7 +18,7 @@ Note: TypeAlias = Callable[[str], None]
 
 CLEARABLE = ("keywords", "accounts", "boxes", "languages", "start", "end")
 _NOW = re.compile(r"now(?:([+-]\d{1,6})([smhdw]))?")
-_AGO = re.compile(r"\d{1,6}[smhdw]")
+_LENGTH = re.compile(r"\d{1,6}[smhdw]")
 HEAR_BACK = timedelta(hours=1)  # what a new event hears unasked
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -58,17 +58,21 @@ def parse_box(text: str) -> Box:
     return west, south, east, north
 
 
-def parse_time(text: str, name: str, now: datetime, note: Note) -> datetime:
-    """A moment from ISO 8601, or `now+2h`; one without a zone is local, which `note` is told."""
+def parse_time(text: str, name: str, now: datetime, note: Note, *, past: bool = False) -> datetime:
+    """A moment from ISO 8601, or `now+2h`; one without a zone is local, which `note` is told.
+
+    Where a `past` one is asked for, a length of time alone (`2h`) is that long ago.
+    """
     try:
-        if relative := _NOW.fullmatch(text):
+        if relative := _NOW.fullmatch(f"now-{text}" if past and _LENGTH.fullmatch(text) else text):
             amount, unit = relative.groups()
             return now + timedelta(**{_UNITS[unit]: int(amount)}) if unit else now
         at = datetime.fromisoformat(text)
         local = at.astimezone()
     except (ValueError, OverflowError):
+        relative_form = "2h (ago)" if past else "now+2h"
         raise ValueError(
-            f"{name} {text!r} is no time: write 2026-05-01T18:00Z, 2026-05-01T18:00+02:00 or now+2h"
+            f"{name} {text!r} is no time: write 2026-05-01T18:00Z, 2026-05-01T18:00+02:00 or {relative_form}"
         ) from None
     if at.tzinfo is None:
         note(f"{name} is read as local time: {local.isoformat(timespec='seconds')}")
@@ -79,7 +83,7 @@ def parse_since(text: str, name: str, now: datetime, note: Note) -> datetime | N
     """A past moment from `2h`, or a time; None of `none`."""
     if text == "none":
         return None
-    return parse_time(f"now-{text}" if _AGO.fullmatch(text) else text, name, now, note)
+    return parse_time(text, name, now, note, past=True)
 
 
 def rematch_of_new(typed: str | None, *, begins: bool, start: datetime | None, note: Note) -> datetime | None:

@@ -15,7 +15,6 @@ import click
 from msgspec import to_builtins
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from app.domain.coverage import SourceStatus
 from app.errors import Unavailable, UserError
@@ -95,12 +94,19 @@ def status(as_json: bool) -> None:
     if as_json:
         _print_json(stack, sources=[to_builtins(source) for source in sources])
     else:
-        table = Table("part", "state", "address", "pid", "up", box=None, pad_edge=False)
-        for part in parts:
-            who = str(part.pid or (part.container or "")[:12] or "")
-            since = "" if part.seconds is None else _duration(part.seconds)
-            table.add_row(part.name, f"[{COLOURS[part.state]}]{part.state}[/]", part.address or "", who, since)
-        Console(highlight=False).print(table)
+        print_table(
+            ("part", "state", "address", "pid", "up"),
+            (
+                (
+                    cell(part.name),
+                    cell(part.state, COLOURS[part.state]),
+                    cell(part.address or ""),
+                    cell(str(part.pid or (part.container or "")[:12])),
+                    cell("" if part.seconds is None else _duration(part.seconds)),
+                )
+                for part in parts
+            ),
+        )
         if sources:
             print_table(
                 ("source", "state", "since", "in words"),

@@ -39,6 +39,12 @@ with_rematch = click.option(
 with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 with_fields = _all(
     click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
+    click.option(
+        "--keywords-file",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="Keywords, one a line (UTF-8; - is stdin); blank lines and lines that begin with // are none.",
+    ),
     click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by, to or of an account."),
     click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
     click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
 from app.domain.events import Box, Definition, Event
-from app.domain.keywords import parse_keyword, plain
+from app.domain.keywords import Keyword, Term, parse_keyword, plain
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -42,6 +43,33 @@ def split_keywords(typed: Iterable[str]) -> tuple[str, ...]:
             raise ValueError(f"{text!r} holds a blank keyword, which would match every post")
         keywords += parts
     return tuple(keywords)
+
+
+def read_keywords(file: BinaryIO) -> tuple[str, ...]:
+    """Keywords of `--keywords-file`: one a line."""
+    found: dict[tuple[Term, ...], tuple[str, int]] = {}
+    for number, line in enumerate(file.read().removeprefix(BOM_UTF8).splitlines(), 1):
+        where = f"{file.name}, line {number}"
+        keyword = _keyword_of(line, where)
+        if keyword is None:
+            continue
+        if twin := found.get(keyword.terms):
+            raise ValueError(f"{where}: keyword {keyword.text!r} is the same as {twin[0]!r} in line {twin[1]}")
+        found[keyword.terms] = keyword.text, number
+    if not found:
+        raise ValueError(f"{file.name} holds no keyword")
+    return tuple(text for text, _ in found.values())
+
+
+def _keyword_of(line: bytes, where: str) -> Keyword | None:
+    """What a line says; None of a blank one and of a comment, which # cannot begin, as it begins a hashtag."""
+    try:
+        text = line.decode().strip()
+        return parse_keyword(text) if text and not text.startswith("//") else None
+    except UnicodeDecodeError:
+        raise ValueError(f"{where}: this is no text in UTF-8") from None
+    except ValueError as wrong:
+        raise ValueError(f"{where}: {wrong}") from None
 
 
 def split_list(typed: Iterable[str]) -> tuple[str, ...]:
@@ -103,6 +131,7 @@ def definition(
     *,
     name: str | None,
     keywords: Sequence[str],
+    keywords_file: BinaryIO | None,
     accounts: Sequence[str],
     boxes: Sequence[str],
     languages: Sequence[str],
@@ -113,10 +142,11 @@ def definition(
 ) -> Definition:
     """The checked definition that the options describe; what is not given stays unset."""
     now = datetime.now(UTC)
+    listed = read_keywords(keywords_file) if keywords_file else ()
     given: dict[str, Any] = {field: None if field in ("start", "end") else () for field in clear}
     options: dict[str, tuple[object, Callable[[], object]]] = {
         "name": (name, lambda: name),
-        "keywords": (keywords, lambda: split_keywords(keywords)),
+        "keywords": ((*keywords, *listed), lambda: (*split_keywords(keywords), *listed)),
         "accounts": (accounts, lambda: split_list(accounts)),
         "boxes": (boxes, lambda: tuple(parse_box(box) for box in boxes)),
         "languages": (languages, lambda: split_list(languages)),

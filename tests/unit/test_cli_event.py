@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -74,6 +75,10 @@ class Ran(NamedTuple):
         return line.removeprefix("starling: ")
 
 
+class Stdin(io.BytesIO):
+    name = "<stdin>"
+
+
 Run = Callable[..., Ran]
 
 
@@ -94,7 +99,7 @@ def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def starling_event(*args: str, typed: str = "") -> Ran:
         monkeypatch.setattr(sys, "argv", ["starling", "event", *args])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Stdin(typed.encode())))
         status = 0
         try:
             cli.main()
@@ -171,7 +176,8 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
         (["edit", "boulder-flood", "--remove-keyword", "fire"], "event 'boulder-flood' has no keyword 'fire'"),
         (["edit", "boulder-flood", "--clear", "keywords"], "an event needs at least one keyword, account or box"),
         (["edit", "boulder-flood", "--clear", "keywords", "-k", "x"], "--clear keywords and a new value for it"),
-        (["edit", "boulder-flood", "--add-keyword", "x", "-k", "y"], "-k and --clear replace all keywords"),
+        (["edit", "boulder-flood", "--add-keyword", "x", "-k", "y"], "-k, --keywords-file and --clear replace all"),
+        (["edit", "boulder-flood", "--clear", "keywords", "--keywords-file", "-"], "<stdin> holds no keyword"),
         (["edit", "boulder-flood", "--name", "X", "--version", "7"], "event 'boulder-flood' is at version 1, not 7"),
         (["resume", "boulder-flood"], "event 'boulder-flood' is active: it cannot be resumed"),
         (["delete", "boulder-flood"], "event 'boulder-flood' is active: it cannot be deleted; stop it first"),
@@ -331,6 +337,29 @@ def test_show_tells_what_a_source_is_not_asked_for(run: Run, manager: Manager, f
 def test_control_characters_are_refused(run: Run) -> None:
     assert run("create", "a\x07b", "-k", "x").error == r"the name 'a\x07b' holds a control character"
     assert run("create", "ab", "-k", "x\x1by").error == r"keyword 'x\x1by' holds a control character"
+
+
+def test_keywords_come_from_a_file_or_stdin(run: Run, manager: Manager, tmp_path: Path) -> None:
+    listed = tmp_path / "keywords.txt"
+    listed.write_text('// of the flood\n#flood\n\n"here, now"\nboulder  creek\n')
+    assert run("create", "X", "-k", "first", "--keywords-file", str(listed)).status == 0
+    assert manager.events["x"].keywords == ("first", "#flood", '"here, now"', "boulder creek")
+    edited = run("edit", "x", "--keywords-file", "-", typed="rain\nsnow\n")
+    assert "`starling event rematch x` hears the past for what is new" in edited.out
+    assert manager.events["x"].keywords == ("rain", "snow")
+    both = run("edit", "x", "--clear", "keywords", "--keywords-file", "-", typed="hail\n")
+    assert both.error == "--clear keywords and a new value for it exclude each other"
+    assert run("edit", "x", "--keywords-file", "-", typed="a\n,\n").error.startswith("<stdin>, line 2: keyword ','")
+    assert run("create", "Y", "--keywords-file", str(tmp_path / "none")).status == 2
+
+
+def test_of_a_long_list_the_beginning_is_shown(run: Run, manager: Manager) -> None:
+    words = [f"w{number}" for number in range(980)]
+    run("create", "X", "--keywords-file", "-", "--account", ",".join(words[:20]), typed="\n".join(words))
+    shown = " ".join(run("show", "x").out.split())
+    assert "w18, w19 and 960 more (--all, or --json)" in shown
+    assert shown.count("more (") == 1
+    assert "w978, w979" in " ".join(run("show", "x", "--all").out.split())
 
 
 NASTY = "Evil [red]name[/red] \x1b[2J\x9b31m\u202e\x07"

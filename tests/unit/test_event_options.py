@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from cli.event_options import parse_box, parse_time, split_keywords, split_list, who
+from cli.event_options import parse_box, parse_time, read_keywords, split_keywords, split_list, who
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -34,6 +36,43 @@ def test_a_blank_keyword_in_a_list_is_refused(typed: str) -> None:
     """Issue 3, 4: `"boulder, "` matched every post."""
     with pytest.raises(ValueError, match="holds a blank keyword, which would match every post"):
         split_keywords([typed])
+
+
+class File(io.BytesIO):
+    name = "list.txt"
+
+
+@pytest.mark.parametrize(
+    ("content", "keywords"),
+    [
+        (b"flood\ndam bridge\n", ("flood", "dam bridge")),
+        (b"\xef\xbb\xbf#flood\r\n\r\n  snow \r\n", ("#flood", "snow")),
+        (b"one\rtwo", ("one", "two")),
+        ("洪水\n“flash flood”".encode(), ("洪水", '"flash flood"')),
+        (b"// in the valley\nflood\n  //creek\n", ("flood",)),
+        (b'"a, b"\nhttps://flood.example', ('"a, b"', "https://flood.example")),
+    ],
+)
+def test_a_file_holds_a_keyword_a_line(content: bytes, keywords: tuple[str, ...]) -> None:
+    assert read_keywords(File(content)) == keywords
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "list.txt holds no keyword"),
+        (b"\n// none\n", "list.txt holds no keyword"),
+        (b"flood\nrain, snow\n", "list.txt, line 2: keyword 'rain, snow' has a comma: write two keywords"),
+        (b"# of the flood\n", "list.txt, line 1: keyword '# of the flood': '#' has no letter, digit or symbol"),
+        (b'flood\n\n"flash\n', "list.txt, line 3: keyword '\"flash' has a quote that is not closed"),
+        (b"flood\n#a\nFlood\n", "list.txt, line 3: keyword 'Flood' is the same as 'flood' in line 1"),
+        ("überflutung".encode("latin-1"), "list.txt, line 1: this is no text in UTF-8"),
+        ("flood".encode("utf-16"), "list.txt, line 1: this is no text in UTF-8"),
+    ],
+)
+def test_a_line_that_is_no_keyword_is_told_with_its_number(content: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read_keywords(File(content))
 
 
 def test_lists_and_boxes_are_read() -> None:

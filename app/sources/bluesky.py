@@ -18,6 +18,7 @@ from app.domain.posts import Control, Malformed, read
 from app.settings import Settings
 from app.sources import frames, jetstream, zstd
 from app.sources.frames import Frames, Refused
+from app.sources.reaching import why
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
 
 _FIRST = 5.0  # seconds to wait for the first frame, which says whether the past was there; a busy stream needs none
@@ -114,7 +115,7 @@ class Bluesky:
         try:
             dictionary = await zstd.fetch(session, jetstream.dictionary_url(base))
         except (Refused, aiohttp.ClientError, TimeoutError, ValueError) as error:
-            note = frames.one_line(f"not compressed: no dictionary of {base.host} ({error or type(error).__name__})")
+            note = f"not compressed: no dictionary of {base.host} ({why(error)})"
             return await frames.connect(session, plain, self._protocols, None), note
         try:
             url = jetstream.stream_url(base, self._wire, cursor, dictionary.id)

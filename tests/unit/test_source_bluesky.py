@@ -483,8 +483,7 @@ async def test_an_unreachable_host_is_one_line_without_the_password(unused_tcp_p
     server.url = f"ws://me:secret@127.0.0.1:{unused_tcp_port}"
     _, _, broken = await heard(client(server))
     assert broken.trouble == Trouble.NETWORK
-    assert str(broken).startswith("127.0.0.1: no connection (")
-    assert "secret" not in str(broken)
+    assert str(broken) == "127.0.0.1 cannot be reached (connection refused)"
 
 
 async def test_an_address_that_is_none_is_told() -> None:

@@ -284,7 +284,7 @@ def _find(code: str) -> Event:
     """The event as it stands, be it deleted. Raises UserError."""
     found = _read().get(code)
     if found is None:
-        raise UserError(f"there is no event {code!r}")
+        raise UserError(f"there is no event {code!r}; `starling event list` shows all")
     return found
 
 

@@ -254,7 +254,10 @@ class Stack:
             self.directory.mkdir(parents=True, exist_ok=True)
             handle = (self.directory / ".lock").open("w")
         except OSError as error:
-            raise UserError(f"{self.directory} cannot be written to: {error.strerror}") from None
+            raise UserError(
+                f"{self.directory} cannot be written to ({(error.strerror or '').lower()}); "
+                "STARLING_STATE_DIR names another directory"
+            ) from None
         deadline = time.monotonic() + LOCK_TIMEOUT
         with handle:
             told = False

@@ -166,7 +166,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
         (["create", "X", "-k", 'x "y'], "keyword 'x \"y' has a quote that is not closed"),
         (["create", "X", "-k", "y,Y"], "keyword 'Y' is the same as 'y'"),
         (["create", "X", "-k", "x", "--code", "boulder-flood"], "event 'boulder-flood' exists"),
-        (["show", "nothing"], "there is no event 'nothing'"),
+        (["show", "nothing"], "there is no event 'nothing'; `starling event list` shows all"),
         (["history", "nothing"], "there is no event 'nothing'"),
         (["edit", "nothing", "-k", "x"], "there is no event 'nothing'"),
         (["edit", "nothing", "--add-keyword", "x"], "there is no event 'nothing'"),

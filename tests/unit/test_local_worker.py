@@ -74,6 +74,13 @@ def test_a_worker_of_another_version_differs_in_nothing_that_is_known(stack: Sta
     assert stack.worker_differs() == []
 
 
+def test_a_file_in_the_place_of_the_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file cannot be written to \(file exists\); STARLING_STATE_DIR names another"):
+        Stack(tmp_path / "file").stop()
+    assert {part.state for part in Stack(tmp_path / "file").status()} == {"down", "off"}
+
+
 def test_a_path_of_a_worker_is_the_one_that_was_meant(
     stack: Stack, given: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cli.coverage
-from app.domain.coverage import InForce, Interval, to_ms
+from app.domain.coverage import InForce, Interval
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition
 from app.errors import UserError
@@ -23,9 +23,8 @@ def heard_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that was made a day ago and is heard since."""
     flood = Definition(name="flood", keywords=("flood",))
     event = decide(Command(id="1", action="create", code="flood", at=CREATED, who="a test", definition=flood), None)
-    since = to_ms(CREATED)
+    since, until = (int(at.timestamp() * 1000) for at in (CREATED, datetime.now(UTC)))
     asked = [InForce("flood", 1, since)]
-    until = to_ms(datetime.now(UTC))
     interval = Interval(source="x", connection="c", opened=since, since=since, until=until, events=asked)
 
     async def read(*_: Any) -> Any:

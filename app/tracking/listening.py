@@ -207,11 +207,12 @@ class Listener:
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
 
     def _fill(self, resume: Resume) -> None:
-        """Search for what came since it was last heard, beside the listening."""
+        """Search for what came since it was last heard, and was not found before, beside the listening."""
         interval = self._ledger.interval
-        if self._filler is None or resume.heard_ms is None or interval is None:
+        if self._filler is None or interval is None:
             return
-        task = asyncio.create_task(self._filler.fill(self._wanted(), resume.heard_ms, interval.since))
+        missed = [(resume.heard_ms, interval.since)] if resume.heard_ms is not None else []
+        task = asyncio.create_task(self._filler.fill(self._wanted(), missed))
         self._filling.add(task)
         task.add_done_callback(self._filling.discard)
 

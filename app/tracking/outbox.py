@@ -82,6 +82,10 @@ class Outbox(Service):
         """Bytes on disk."""
         return self._spool.size
 
+    def holds(self, connection: str) -> bool:
+        """Whether posts that came by this connection are neither in Kafka nor on disk yet."""
+        return any(parcel.connection == connection for _, parcel in (*self._flying, *self._waiting))
+
     def put(self, parcel: Parcel) -> None:
         """Take a parcel. Never waits; look at `room` now and then."""
         self._waiting.append((monotonic(), parcel))

@@ -177,6 +177,29 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
 
 
 @scenarios.add
+def a_gap_that_another_tracker_has_left_is_filled_by_the_next(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "manager", "worker", **tracking.x(simulator)) as rest,
+    ):
+        with worker(rest.settings, "tracker") as tracker:
+            tracker.wait_ready()
+            tracking.flood(rest.settings, simulator)
+            simulator.fault("status", wire="x", status=503)
+            simulator.fault("end", wire="x")
+            simulator.wait(lambda state: not state["connections"], "not connected")
+            simulator.push(tracking.stream(20))
+            simulator.wait_connected()
+            simulator.push(tracking.stream(5, 100))
+            tracking.wait_stored(rest.settings, "flood", tracking.due(simulator, rest.settings, "flood"))
+            assert len(tracking.heard(rest.settings, "flood").gaps) == 1, "nobody may fill it"
+        may = rest.settings.model_copy(update={"x_search": True})
+        with worker(may, "tracker"):
+            until(lambda: len(tracking.stored(may, "flood")) == 25, "those of the gap are stored, too")
+            until(lambda: tracking.heard(may, "flood").gaps == [], "it is made good")
+
+
+@scenarios.add
 def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
         tracking.flood(running.settings, simulator)

@@ -227,6 +227,25 @@ def the_budget_of_a_month_is_kept(stack: Stack) -> None:
 
 
 @scenarios.add
+def that_the_soft_limit_is_passed_is_told_and_listened_on(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_reads_soft=20)) as running,
+    ):
+        tracking.flood(running.settings, simulator)
+        simulator.push(tracking.stream(25))
+        until(lambda: "; 25 posts read in" in tracking.ledger(running.settings)[1][0].words, "it says what was read")
+        _, (status,) = tracking.ledger(running.settings)
+        assert (status.state, "beyond the 20 set" in status.words) == ("listening", True), status.words
+        log = [one["event"] for one in running.workers["all"].complaints()]
+        assert [event for event in log if "READS" in event] == [
+            "more posts were read this month than STARLING_X_READS_SOFT"
+        ]
+        _, page = running.workers["all"].get("/metrics")
+        assert 'starling_reads_month{source="x"} 25.0' in page
+
+
+@scenarios.add
 def an_event_is_listened_for_from_its_start_to_its_end(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
         start = datetime.now(UTC) + timedelta(seconds=4)

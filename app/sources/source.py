@@ -10,7 +10,7 @@ from msgspec import Struct
 from app.domain.backoff import Trouble
 from app.domain.events import Event
 
-__all__ = ["MOST_LINE_BYTES", "Broken", "Fact", "Opened", "Resume", "Selection", "Source", "Trouble"]
+__all__ = ["MOST_LINE_BYTES", "Broken", "Fact", "Found", "Opened", "Place", "Resume", "Selection", "Source", "Trouble"]
 
 # A post with a long quote has about 30 kB; a line beyond this is not a message of any source.
 MOST_LINE_BYTES = 4 * 1024 * 1024
@@ -57,6 +57,20 @@ class Selection(Struct, frozen=True):
     refused: dict[str, tuple[str, ...]] = {}  # event code -> what is not asked for, and why
 
 
+class Place(Struct, frozen=True):
+    """How far a search has come."""
+
+    query: int = 0
+    page: str = ""  # as the source names it; its first one has no name
+
+
+class Found(Struct, frozen=True):
+    """A page of a search that has posts."""
+
+    line: bytes
+    then: Place  # where to go on after it
+
+
 class Source(Protocol):
     """A live source of one account."""
 
@@ -91,5 +105,7 @@ class Source(Protocol):
 class Searchable(Source, Protocol):
     """A source that can also be asked for the past, against payment."""
 
-    def search(self, events: Sequence[Event], since_ms: int, until_ms: int) -> AsyncIterator[list[bytes]]:
-        """Posts of that time, a page a line. Raises Broken."""
+    reach_ms: int  # how far back; what begins earlier is refused as a whole
+
+    def search(self, events: Sequence[Event], since_ms: int, until_ms: int, place: Place) -> AsyncIterator[Found]:
+        """Posts of that time from a place of the same search on, a page a line. Raises Broken."""

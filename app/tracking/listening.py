@@ -94,6 +94,7 @@ class Listener:
         finally:
             for task in self._filling:
                 task.cancel()
+            self._budget.stop()
             await self._ended(STOPPED, resume)
 
     async def _ended(self, why: str, before: Resume, *, broken: bool = False) -> Resume:
@@ -125,6 +126,7 @@ class Listener:
             if monotonic() - said > _SAY_SECONDS:
                 said = monotonic()
                 self._ledger.beat(self._taker.oldest_ms)
+                self._budget.watch()
                 self._ledger.tell_status()
 
     async def _wait(self, broken: Broken) -> None:
@@ -148,6 +150,7 @@ class Listener:
             if by_edit and now != asked:
                 return
             self._ledger.beat(self._taker.oldest_ms)
+            self._budget.watch()
             again = f"; tries again in {words(left)}" if left >= 1 else ""
             self._ledger.say(state, why + again)
             self._ledger.tell_status()
@@ -207,11 +210,12 @@ class Listener:
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
 
     def _fill(self, resume: Resume) -> None:
-        """Search for what came since it was last heard, beside the listening."""
+        """Search for what came since it was last heard, and was not found before, beside the listening."""
         interval = self._ledger.interval
-        if self._filler is None or resume.heard_ms is None or interval is None:
+        if self._filler is None or interval is None:
             return
-        task = asyncio.create_task(self._filler.fill(self._wanted(), resume.heard_ms, interval.since))
+        missed = [(resume.heard_ms, interval.since)] if resume.heard_ms is not None else []
+        task = asyncio.create_task(self._filler.fill(self._wanted(), missed))
         self._filling.add(task)
         task.add_done_callback(self._filling.discard)
 
@@ -271,7 +275,10 @@ class Listener:
             if self._watchdog.is_dead(now):
                 raise Broken(Trouble.ENDED, "dead socket: no sign of life for 25 s")
             self._ledger.beat(self._taker.oldest_ms)
-            self._ledger.say(*self._watchdog.state(now))
+            self._budget.watch()
+            state, said = self._watchdog.state(now)
+            spent = self._budget.words()
+            self._ledger.say(state, f"{said}; {spent}" if spent else said)
             self._ledger.tell_status()
             if (over := self._budget.exceeded()) is not None:
                 raise Broken(Trouble.ENDED, over)

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app.clients.view import View
-from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of
+from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of, unheard
 from app.domain.events import Event
 from app.domain.watchdog import Volumes
 from app.errors import Unavailable
@@ -132,7 +132,7 @@ class Tracker(Service):
         budget = Budget(self._settings, source.name, intervals)
         filler = None
         if self._settings.x_search and isinstance(source, Searchable):
-            filler = Filler(source, budget, self._put)
+            filler = Filler(source, budget, self._outbox, unheard(intervals))
         return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, self._sure, filler), last
 
     def _sure(self) -> bool:

@@ -177,6 +177,29 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
 
 
 @scenarios.add
+def a_gap_that_another_tracker_has_left_is_filled_by_the_next(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "manager", "worker", **tracking.x(simulator)) as rest,
+    ):
+        with worker(rest.settings, "tracker") as tracker:
+            tracker.wait_ready()
+            tracking.flood(rest.settings, simulator)
+            simulator.fault("status", wire="x", status=503)
+            simulator.fault("end", wire="x")
+            simulator.wait(lambda state: not state["connections"], "not connected")
+            simulator.push(tracking.stream(20))
+            simulator.wait_connected()
+            simulator.push(tracking.stream(5, 100))
+            tracking.wait_stored(rest.settings, "flood", tracking.due(simulator, rest.settings, "flood"))
+            assert len(tracking.heard(rest.settings, "flood").gaps) == 1, "nobody may fill it"
+        may = rest.settings.model_copy(update={"x_search": True})
+        with worker(may, "tracker"):
+            until(lambda: len(tracking.stored(may, "flood")) == 25, "those of the gap are stored, too")
+            until(lambda: tracking.heard(may, "flood").gaps == [], "it is made good")
+
+
+@scenarios.add
 def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
         tracking.flood(running.settings, simulator)
@@ -201,6 +224,25 @@ def the_budget_of_a_month_is_kept(stack: Stack) -> None:
         assert sum(sum(one.reads.values()) for one in intervals) == 25
         assert "STARLING_X_READS_HARD" in status.words
         tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
+
+
+@scenarios.add
+def that_the_soft_limit_is_passed_is_told_and_listened_on(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_reads_soft=20)) as running,
+    ):
+        tracking.flood(running.settings, simulator)
+        simulator.push(tracking.stream(25))
+        until(lambda: "; 25 posts read in" in tracking.ledger(running.settings)[1][0].words, "it says what was read")
+        _, (status,) = tracking.ledger(running.settings)
+        assert (status.state, "beyond the 20 set" in status.words) == ("listening", True), status.words
+        log = [one["event"] for one in running.workers["all"].complaints()]
+        assert [event for event in log if "READS" in event] == [
+            "more posts were read this month than STARLING_X_READS_SOFT"
+        ]
+        _, page = running.workers["all"].get("/metrics")
+        assert 'starling_reads_month{source="x"} 25.0' in page
 
 
 @scenarios.add

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.domain.coverage import Gap, InForce, Interval, Withheld, active_spans, coverage, entry, reads_in
+from app.domain.coverage import Gap, InForce, Interval, Withheld, active_spans, coverage, entry, reads_in, unheard
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
 
@@ -145,3 +145,13 @@ def test_reads_are_counted_by_month() -> None:
 def test_an_entry_is_read_as_what_it_was_written_as() -> None:
     one = interval(0, HOUR, withheld=[Withheld(T0, 3)], cursor=5)
     assert entry(msgspec.json.encode(one)) == one
+
+
+def test_what_no_connection_heard_and_no_search_found_is_left_to_be_filled() -> None:
+    filled = interval(300, 400, origin="search")
+    broken_off = interval(600, 700, origin="search", events=[])
+    found = unheard(
+        [interval(700, 800), interval(100, 300), interval(400, 500), interval(450, 600), filled, broken_off]
+    )
+    assert found == [(T0 + 600, T0 + 700)]
+    assert unheard([]) == unheard([interval(0, 10)]) == []

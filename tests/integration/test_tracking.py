@@ -83,6 +83,8 @@ def bluesky_resumed(stack: Stack, wire: str) -> None:
         tracker.restart()
         until(lambda: len(tracking.stored(rest.settings, "flood")) == 1500, "all are stored", 120, pause=0.5)
         assert tracking.heard(rest.settings, "flood").gaps == []
+        killed, resumed = tracking.ledger(rest.settings)[0]
+        assert (resumed.since, resumed.behind) == (killed.until, False)
 
 
 @scenarios.add

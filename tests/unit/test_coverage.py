@@ -145,3 +145,10 @@ def test_reads_are_counted_by_month() -> None:
 def test_an_entry_is_read_as_what_it_was_written_as() -> None:
     one = interval(0, HOUR, withheld=[Withheld(T0, 3)], cursor=5)
     assert entry(msgspec.json.encode(one)) == one
+
+
+def test_what_a_source_has_not_delivered_yet_is_said_so() -> None:
+    one = interval(0, HOUR, None, behind=True)
+    (found,) = coverage(event(), [one], T0 + 2 * HOUR)
+    (gap,) = found.gaps
+    assert (gap.since, gap.why) == (T0 + HOUR, "the source has not delivered it yet")

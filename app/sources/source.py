@@ -68,7 +68,8 @@ class Source(Protocol):
     async def select(self, events: Sequence[Event]) -> Selection:
         """Ask for the posts of these (active) events and no others; before connecting, and while it listens.
 
-        What is added is in force when it returns; nothing that stays is missed meanwhile. Raises Broken.
+        What is added is in force when it returns; nothing that stays is missed meanwhile. Asked again for the same, it
+        tries what it had to refuse, where that may have changed. Raises Broken.
         """
 
     def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes] | Fact, None]:

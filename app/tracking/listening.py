@@ -31,6 +31,8 @@ STOPPED = "its tracker has stopped, or lost the lease"
 _LOOK_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 _SAY_SECONDS = 10.0
+# What a source has refused for want of room it may take later, when others have made room.
+_AGAIN_SECONDS = 900.0
 
 
 class Listener:
@@ -233,18 +235,21 @@ class Listener:
         self._ledger.selected(self._selection)
 
     async def _follow_events(self) -> None:
-        """Bring each change of an event to the source; returns when none is active."""
+        """Bring each change of an event to the source, and again what it refused; returns when none is active."""
         backoff = Backoff()
+        asked = monotonic()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             wanted = self._versions()
             if not wanted:
                 return
-            if wanted == self._asked:
+            again = bool(self._selection.refused) and monotonic() - asked >= _AGAIN_SECONDS
+            if wanted == self._asked and not again:
                 continue
+            asked, before = monotonic(), self._selection
             try:
                 await self._select()
-                if self._source.selective:
+                if self._source.selective and self._selection != before:
                     self._watchdog.selected(monotonic())
                 backoff = Backoff()
             except Broken as broken:

@@ -167,3 +167,19 @@ async def test_what_an_earlier_connection_has_told_says_nothing_of_the_next(tmp_
     async with listened(source, tmp_path) as written:
         await until(lambda: len(written.intervals) == 2 and written.intervals[1].lines == 1)
         assert written.intervals[1].behind
+
+
+async def test_what_a_source_has_refused_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Told(lambda _: [Opened()])
+    source.selection = Selection({}, {"flood": ("no room",)})
+    async with listened(source, tmp_path) as written:
+        await until(lambda: bool(written.intervals))
+        assert (source.selected, written.intervals[0].events) == (1, [])
+        monkeypatch.setattr(listening, "_AGAIN_SECONDS", 0.0)
+        await until(lambda: source.selected == 3)
+        source.selection = Selection({"flood": 1})
+        await until(lambda: bool(written.intervals[0].events))
+        assert written.intervals[0].events[0].version == 1
+        asked = source.selected
+        await asyncio.sleep(0.1)  # ten looks
+        assert source.selected == asked

@@ -182,6 +182,11 @@ class Ledger:
         self.status.state = state
         self.status.words = words
 
+    @property
+    def refused_ms(self) -> int:
+        """For how long the source has refused this tracker; 0 where it does not."""
+        return now_ms() - self.status.since if self.status.state == "refused" else 0
+
     def show(self, state: State) -> None:
         """The state that this process shows on /metrics: one is 1, all others are 0."""
         for one in get_args(State):

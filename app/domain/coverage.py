@@ -244,7 +244,7 @@ def _in_force(code: str, interval: Interval) -> Iterator[Span]:
 
 
 def _why(since: int, found: list[Interval]) -> str:
-    before = [interval for interval in found if interval.opened <= since]
+    before = [interval for interval in found if (interval.since if interval.behind else interval.opened) <= since]
     if not before:
         return "not connected yet"
     last = max(before, key=lambda interval: (interval.until, interval.opened))

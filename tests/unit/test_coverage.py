@@ -148,7 +148,8 @@ def test_an_entry_is_read_as_what_it_was_written_as() -> None:
 
 
 def test_what_a_source_has_not_delivered_yet_is_said_so() -> None:
-    one = interval(0, HOUR, None, behind=True)
-    (found,) = coverage(event(), [one], T0 + 2 * HOUR)
+    before, one = interval(0, HOUR // 2), interval(HOUR // 2, HOUR, None, behind=True)
+    one.opened = T0 + HOUR + 5000
+    (found,) = coverage(event(), [before, one], T0 + 2 * HOUR)
     (gap,) = found.gaps
     assert (gap.since, gap.why) == (T0 + HOUR, "the source has not delivered it yet")

@@ -157,7 +157,7 @@ def a_tracker_that_every_source_refuses_leaves_the_lease_to_one_with_a_better_to
             with worker(on.settings, "tracker") as good:
                 on.trackers = [bad, good]
                 good.wait_ready()
-                on.simulator.wait_connected()
+                on.simulator.wait_connected(seconds=90)
                 assert on.holder() is good
                 assert good.term() == 0
                 until(
@@ -165,7 +165,7 @@ def a_tracker_that_every_source_refuses_leaves_the_lease_to_one_with_a_better_to
                 )
                 assert "has lost the lease" in bad.log
                 good.restart()
-                on.simulator.wait_connected()
+                on.simulator.wait_connected(seconds=90)
                 on.push(RATE)
                 on.wait_risen()
                 due = tracking.due(on.simulator, on.settings, "flood")

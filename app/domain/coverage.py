@@ -55,6 +55,7 @@ class Interval(Struct, kw_only=True, omit_defaults=True, tag="interval"):
     until: int  # everything that came until here is in Kafka
     ended: str | None = None  # why; None while it lasts, or where its process died before it could say
     origin: Literal["live", "search"] = "live"
+    behind: bool = False  # the source delivers its past, and has come only up to `until`
     generation: int = 0  # of the lease that its holder had
     posts: int = 0
     duplicates: int = 0  # dropped, as they had come before
@@ -250,12 +251,14 @@ def _in_force(code: str, interval: Interval) -> Iterator[Span]:
 
 
 def _why(since: int, found: list[Interval]) -> str:
-    before = [interval for interval in found if interval.opened <= since]
+    before = [interval for interval in found if (interval.since if interval.behind else interval.opened) <= since]
     if not before:
         return "not connected yet"
     last = max(before, key=lambda interval: (interval.until, interval.opened))
     if last.until > since:
         return "the source was not asked for it"
+    if last.ended is None and last.behind:
+        return "the source has not delivered it yet"
     return last.ended or "its tracker has died, or is cut off from Kafka"
 
 

@@ -30,6 +30,7 @@ class Fact(Struct, frozen=True):
 
     key: str | None = None  # identifies a post, and of one that can change its state; None for a control message
     cursor: int | None = None  # where to resume after this line
+    seen_ms: int | None = None  # when the source saw it, where its lines say so and come in that order
     tags: tuple[str, ...] = ()  # codes of the events that the source sent it for, where it says so
     withheld: int | None = None  # a limit notice: posts kept back since the connection began (cumulative)
     ends: str | None = None  # the source says that it will end the connection, and why
@@ -81,11 +82,14 @@ class Source(Protocol):
     async def select(self, events: Sequence[Event]) -> Selection:
         """Ask for the posts of these (active) events and no others; before connecting, and while it listens.
 
-        What is added is in force when it returns; nothing that stays is missed meanwhile. Raises Broken.
+        What is added is in force when it returns; nothing that stays is missed meanwhile. Asked again for the same, it
+        tries what it had to refuse, where that may have changed. Raises Broken.
         """
 
-    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
+    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes] | Fact, None]:
         """Connect: first Opened, then lines as they come, complete, without their ends; none is a sign of life.
+
+        A Fact is of lines that were left out: so far has the source come.
 
         Ends by raising Broken, however the connection ends; closing the iterator closes the connection. A line beyond
         MOST_LINE_BYTES ends it too.

@@ -18,7 +18,7 @@ from app.domain.coverage import Interval
 from app.domain.events import Event
 from app.domain.watchdog import State, Watchdog, words
 from app.metrics import CONNECTIONS
-from app.sources.source import Broken, Opened, Resume, Selection, Source
+from app.sources.source import Broken, Fact, Opened, Resume, Selection, Source
 from app.tracking.budget import Budget
 from app.tracking.filling import Filler
 from app.tracking.ledger import Ledger
@@ -31,8 +31,8 @@ STOPPED = "its tracker has stopped, or lost the lease"
 _LOOK_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 _SAY_SECONDS = 10.0
-# X delivers the past before what is new, and says nowhere that it is through; five minutes of it come in less.
-_PAST_SECONDS = 60.0
+# What a source has refused for want of room it may take later, when others have made room.
+_AGAIN_SECONDS = 900.0
 
 
 class Listener:
@@ -104,13 +104,7 @@ class Listener:
             return before
         log.info("connection ended", extra={"source": self._source.name, "why": why})
         await self._taker.settle()
-        past = interval.since < interval.opened and self._source.selective
-        soon = self._connected is not None and monotonic() - self._connected < _PAST_SECONDS
-        if taken_back := broken and past and soon:
-            self._ledger.take_back()
         self._ledger.close(why, self._taker.oldest_ms, broken=broken)
-        if taken_back:
-            return before
         cursor = self._taker.cursor
         return Resume(before.cursor if cursor is None else cursor, interval.until)
 
@@ -195,8 +189,10 @@ class Listener:
                     await self._ended("the source was asked anew", resume)
                     self._opened(got)
                     self._fill(resume)
+                elif isinstance(got, Fact):
+                    self._took(self._taker.passed(got))
                 else:
-                    self._took(got)
+                    self._took(self._taker.take(got) if got else self._taker.sign())
                     await self._taker.room()
         raise Broken(Trouble.ENDED, f"{self._source.name} has ended the connection")
 
@@ -219,9 +215,8 @@ class Listener:
         self._filling.add(task)
         task.add_done_callback(self._filling.discard)
 
-    def _took(self, lines: list[bytes]) -> None:
+    def _took(self, posts: int) -> None:
         now = monotonic()
-        posts = self._taker.take(lines) if lines else self._taker.sign()
         if posts:
             self._watchdog.posts(posts, now)
             self._budget.read(posts)
@@ -244,18 +239,21 @@ class Listener:
         self._ledger.selected(self._selection)
 
     async def _follow_events(self) -> None:
-        """Bring each change of an event to the source; returns when none is active."""
+        """Bring each change of an event to the source, and again what it refused; returns when none is active."""
         backoff = Backoff()
+        asked = monotonic()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             wanted = self._versions()
             if not wanted:
                 return
-            if wanted == self._asked:
+            again = bool(self._selection.refused) and monotonic() - asked >= _AGAIN_SECONDS
+            if wanted == self._asked and not again:
                 continue
+            asked, before = monotonic(), self._selection
             try:
                 await self._select()
-                if self._source.selective:
+                if self._source.selective and self._selection != before:
                     self._watchdog.selected(monotonic())
                 backoff = Backoff()
             except Broken as broken:

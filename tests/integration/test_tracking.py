@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.coverage import Gap
 from app.domain.events import Definition
 from app.local.stack import Stack
 from tests.support import rows, tracking
@@ -83,6 +84,8 @@ def bluesky_resumed(stack: Stack, wire: str) -> None:
         tracker.restart()
         until(lambda: len(tracking.stored(rest.settings, "flood")) == 1500, "all are stored", 120, pause=0.5)
         assert tracking.heard(rest.settings, "flood").gaps == []
+        killed, resumed = tracking.ledger(rest.settings)[0]
+        assert (resumed.since, resumed.behind) == (killed.until, False)
 
 
 @scenarios.add
@@ -93,6 +96,39 @@ def bluesky_is_resumed_by_its_cursor(stack: Stack) -> None:
 @scenarios.add
 def bluesky_is_resumed_by_time_on_the_older_wire(stack: Stack) -> None:
     bluesky_resumed(stack, "v1")
+
+
+@scenarios.add
+def a_tracker_that_is_killed_while_bluesky_catches_up_has_not_heard_the_rest(stack: Stack) -> None:
+    with (
+        Simulator("--posts", "0") as simulator,
+        chain(stack, "manager", "worker", **tracking.bluesky(simulator)) as rest,
+        worker(rest.settings, "tracker") as tracker,
+    ):
+        settings = rest.settings
+        tracking.flood(settings, simulator, "jetstream")
+        simulator.push([tracking.skeet(number, f"the rotwasser rises {number}") for number in range(10)])
+        until(lambda: tracking.heard(settings, "flood").posts == 10, "the ledger has them")
+        tracker.kill()
+        simulator.wait(lambda state: not state["connections"], "nobody listens")
+        simulator.push([tracking.skeet(number, f"the rotwasser rises {number}") for number in range(10, 20)])
+        simulator.fault("slow_drip", wire="jetstream", later=True)
+        tracker.restart()
+        until(lambda: len(tracking.ledger(settings)[0]) == 2, "it is connected, and nothing has come")
+        tracker.kill()
+        killed, behind = tracking.ledger(settings)[0]
+        assert (behind.since, behind.until, behind.behind) == (killed.until, killed.until, True)
+
+        def missing() -> list[Gap]:
+            return [gap for gap in tracking.heard(settings, "flood").gaps if gap.until > killed.until]
+
+        (gap,) = until(missing, "all since then is a gap")
+        assert (gap.since, gap.why, gap.goes_on) == (killed.until, "the source has not delivered it yet", True)
+        simulator.fault("clear")
+        tracker.restart()
+        until(lambda: len(tracking.stored(settings, "flood")) == 20, "all are stored")
+        until(lambda: not missing(), "and nothing is missing")
+        assert tracking.ledger(settings)[0][2].since == killed.until
 
 
 @scenarios.add

@@ -155,3 +155,11 @@ def test_what_no_connection_heard_and_no_search_found_is_left_to_be_filled() -> 
     )
     assert found == [(T0 + 600, T0 + 700)]
     assert unheard([]) == unheard([interval(0, 10)]) == []
+
+
+def test_what_a_source_has_not_delivered_yet_is_said_so() -> None:
+    before, one = interval(0, HOUR // 2), interval(HOUR // 2, HOUR, None, behind=True)
+    one.opened = T0 + HOUR + 5000
+    (found,) = coverage(event(), [before, one], T0 + 2 * HOUR)
+    (gap,) = found.gaps
+    assert (gap.since, gap.why) == (T0 + HOUR, "the source has not delivered it yet")

@@ -163,6 +163,24 @@ async def test_a_full_plan_is_reported_and_what_was_in_force_stays(fake: FakeX, 
     assert values(fake) == [("starling:a", "#a"), ("starling:b", "#b2")]
 
 
+async def test_what_had_no_room_is_asked_for_once_others_have_made_room(fake: FakeX) -> None:
+    fake.cap = 2
+    fake.rules = [{"id": "foreign", "value": "cats"}]
+    x = source(fake, x_rules=2)
+    events = [event("a", "#a"), event("b", "#b")]
+    selection = await x.select(events)
+    assert (selection.versions, list(selection.refused)) == ({"a": 1}, ["b"])
+    fake.calls.clear()
+    assert await x.select(events) == selection
+    assert fake.asked() == ["GET stream/rules"], "a look, and nothing else"
+    fake.rules = [rule for rule in fake.rules if rule["id"] != "foreign"]
+    assert await x.select(events) == Selection({"a": 1, "b": 1})
+    fake.calls.clear()
+    await x.select(events)
+    assert fake.asked() == []
+    await x.close()
+
+
 async def test_only_as_many_rules_go_first_as_the_plan_makes_necessary(fake: FakeX) -> None:
     fake.cap = 3
     fake.rules = [{"id": "foreign", "value": "cats"}]

@@ -32,4 +32,12 @@ POSTS_HEARD = Counter("starling_posts_heard", "Posts that live sources delivered
 POSTS_TWICE = Counter("starling_posts_twice", "Posts dropped by this tracker because they had come before", ["source"])
 SOURCE_STATE = Gauge("starling_source_state", "1 for the state that a live source is in", ["source", "state"])
 CONNECTIONS = Counter("starling_connections", "Connections that were made to live sources", ["source"])
+READS_MONTH = Gauge(
+    "starling_reads_month", "Posts read this month (UTC) from a source that charges for them; 0 on stand-by", ["source"]
+)
+READS_FORECAST = Gauge(
+    "starling_reads_forecast",
+    "Those to be expected by its end if it goes on so; before its second day as read",
+    ["source"],
+)
 SPOOL_BYTES = Gauge("starling_spool_bytes", "Posts kept on disk while Kafka is away")

@@ -24,6 +24,7 @@ from app.errors import Unavailable, UserError
 from app.faustapp import App
 from app.roles import Role, app_id
 from app.settings import Settings
+from app.tracking.spool import check_usable
 
 
 class SecondLook(Service):
@@ -62,11 +63,14 @@ class SecondLook(Service):
 
 
 async def check(role: Role, settings: Settings) -> None:
-    """Raise UserError if the web port is taken, topics are missing or of another size, or a rival role is at work.
+    """Raise UserError if the web port is taken, the spool cannot be used, topics are missing or of another size, or a
+    rival role is at work.
 
     Raises Unavailable where Kafka does not answer.
     """
     _check_port(settings)
+    if role.tracks and settings.source_names:
+        check_usable(settings.spool)
     async with _asked(settings) as client:
         await _check_topics(client, settings)
         await _check_rivals(client, role, settings)

@@ -21,7 +21,7 @@ SOURCES = ("x", "x-v1", "bluesky")
 
 def state_dir() -> Path:
     """Where the local stack keeps its data, logs and addresses."""
-    return Path(os.environ.get("STARLING_STATE_DIR", ".starling")).absolute()
+    return Path(os.environ.get("STARLING_STATE_DIR") or ".starling").absolute()
 
 
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:\[\]]+):\d{1,5}")
@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         if not text.isascii() or not text.isprintable() or " " in text:
             raise ValueError("a token has no blanks, line breaks or characters beyond ASCII")
         return SecretStr(text) if text else None
+
+    @field_validator("spool_dir", mode="before")
+    @classmethod
+    def _directory(cls, value: object) -> object:
+        return value or None  # an empty path would be the directory where the process happens to run
 
     @field_validator("sources")
     @classmethod

@@ -32,8 +32,8 @@ from cli.terminal import prepare, print_json, print_table
 
 @click.command()
 @click.argument("code")
-@click.option("--from", "from_", metavar="TIME", help="Look from here on: 2026-05-01T18:00Z, or now-2h.")
-@click.option("--to", metavar="TIME", help="Look up to here; else up to now.")
+@click.option("--from", "from_", metavar="AGO|TIME", help="Look from here on: 2h (ago), or a time.")
+@click.option("--to", metavar="AGO|TIME", help="Look up to here; else up to now.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def coverage(code: str, from_: str | None, to: str | None, as_json: bool) -> None:
     """Show in which part of its active time an event was heard, and every gap."""
@@ -65,7 +65,9 @@ def _span(from_: str | None, to: str | None) -> Span | None:
     now = datetime.now(UTC)
 
     def read(text: str | None, name: str) -> datetime | None:
-        return None if text is None else parse_time(text, name, now, lambda note: click.echo(note, err=True))
+        if text is None:
+            return None
+        return parse_time(text, name, now, lambda note: click.echo(note, err=True), past=True)
 
     try:
         since, until = read(from_, "--from"), read(to, "--to") or now

@@ -100,7 +100,9 @@ def edit(
         changed = options.definition(note=_note, **fields)
         if add or remove:
             if "keywords" in changed.given():
-                raise ValueError("-k and --clear replace all keywords: not with --add-keyword or --remove-keyword")
+                raise ValueError(
+                    "-k, --keywords-file and --clear replace all keywords: not with --add-keyword or --remove-keyword"
+                )
             current = _find(code)
             keywords = options.with_keywords(current, add, remove)
             changed = Definition(**{**changed.given(), "keywords": keywords})  # type: ignore[arg-type]
@@ -109,7 +111,7 @@ def edit(
             raise ValueError("nothing to edit: say what to change (`starling event edit --help`)")
         command = new_command("edit", code, options.who(), why, definition=changed, expected_version=version)
     answer = _carry_out(command, as_json=as_json)
-    selects_more = add or fields["keywords"] or fields["accounts"] or fields["boxes"]
+    selects_more = add or any(fields[name] for name in ("keywords", "keywords_file", "accounts", "boxes"))
     offer = f"; `starling event rematch {code}` hears the past for what is new" if selects_more else ""
     _say(f"edited event {code} (version {answer.version}){offer}", as_json=as_json)
 
@@ -156,7 +158,7 @@ def start(*, code: str, rematch: str | None, version: int | None, why: str, as_j
 
 @event.command()
 @with_code
-@click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h, or a time.")
+@click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h (ago), or a time.")
 @click.option("--follow/--no-follow", default=True, help="Wait for its end, or not.")
 @with_version
 @with_why
@@ -248,8 +250,9 @@ def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
 
 @event.command()
 @with_code
+@click.option("--all", "everything", is_flag=True, help="All of a long list.")
 @with_json
-def show(*, code: str, as_json: bool) -> None:
+def show(*, code: str, everything: bool, as_json: bool) -> None:
     """Show the event CODE."""
     found = _find(code)
     progress = rematches.progress_of(settings(), found)
@@ -258,7 +261,7 @@ def show(*, code: str, as_json: bool) -> None:
         print_json(msgspec.to_builtins(found) | {"rematch": progress, "refused": refused})
     else:
         told = [f"{source} is not asked for {why}" for source, reasons in refused.items() for why in reasons]
-        views.print_event(found, rematches.lines(found, progress), told)
+        views.print_event(found, rematches.lines(found, progress), told, everything=everything)
 
 
 @event.command()
@@ -281,7 +284,7 @@ def _find(code: str) -> Event:
     """The event as it stands, be it deleted. Raises UserError."""
     found = _read().get(code)
     if found is None:
-        raise UserError(f"there is no event {code!r}")
+        raise UserError(f"there is no event {code!r}; `starling event list` shows all")
     return found
 
 

@@ -34,11 +34,17 @@ with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 with_why = click.option("--why", default="", help="Reason, kept in the history.")
 with_version = click.option("--version", type=click.IntRange(1), help="Refuse unless the event is at this version.")
 with_rematch = click.option(
-    "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h, a time, or none. New events: 1h."
+    "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h (ago), a time, or none. New events: 1h."
 )
 with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 with_fields = _all(
     click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
+    click.option(
+        "--keywords-file",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="Keywords, one a line (UTF-8; - is stdin); blank lines and lines that begin with // are none.",
+    ),
     click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by, to or of an account."),
     click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
     click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),

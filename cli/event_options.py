@@ -5,20 +5,21 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
 from app.domain.events import Box, Definition, Event
-from app.domain.keywords import parse_keyword, plain
+from app.domain.keywords import Keyword, Term, parse_keyword, plain
 
 Note: TypeAlias = Callable[[str], None]
 
 CLEARABLE = ("keywords", "accounts", "boxes", "languages", "start", "end")
 _NOW = re.compile(r"now(?:([+-]\d{1,6})([smhdw]))?")
-_AGO = re.compile(r"\d{1,6}[smhdw]")
+_LENGTH = re.compile(r"\d{1,6}[smhdw]")
 HEAR_BACK = timedelta(hours=1)  # what a new event hears unasked
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -44,6 +45,33 @@ def split_keywords(typed: Iterable[str]) -> tuple[str, ...]:
     return tuple(keywords)
 
 
+def read_keywords(file: BinaryIO) -> tuple[str, ...]:
+    """Keywords of `--keywords-file`: one a line."""
+    found: dict[tuple[Term, ...], tuple[str, int]] = {}
+    for number, line in enumerate(file.read().removeprefix(BOM_UTF8).splitlines(), 1):
+        where = f"{file.name}, line {number}"
+        keyword = _keyword_of(line, where)
+        if keyword is None:
+            continue
+        if twin := found.get(keyword.terms):
+            raise ValueError(f"{where}: keyword {keyword.text!r} is the same as {twin[0]!r} in line {twin[1]}")
+        found[keyword.terms] = keyword.text, number
+    if not found:
+        raise ValueError(f"{file.name} holds no keyword")
+    return tuple(text for text, _ in found.values())
+
+
+def _keyword_of(line: bytes, where: str) -> Keyword | None:
+    """What a line says; None of a blank one and of a comment, which # cannot begin, as it begins a hashtag."""
+    try:
+        text = line.decode().strip()
+        return parse_keyword(text) if text and not text.startswith("//") else None
+    except UnicodeDecodeError:
+        raise ValueError(f"{where}: this is no text in UTF-8") from None
+    except ValueError as wrong:
+        raise ValueError(f"{where}: {wrong}") from None
+
+
 def split_list(typed: Iterable[str]) -> tuple[str, ...]:
     """Items of options such as `--language en,es`."""
     return tuple(part.strip() for text in typed for part in text.split(","))
@@ -58,17 +86,21 @@ def parse_box(text: str) -> Box:
     return west, south, east, north
 
 
-def parse_time(text: str, name: str, now: datetime, note: Note) -> datetime:
-    """A moment from ISO 8601, or `now+2h`; one without a zone is local, which `note` is told."""
+def parse_time(text: str, name: str, now: datetime, note: Note, *, past: bool = False) -> datetime:
+    """A moment from ISO 8601, or `now+2h`; one without a zone is local, which `note` is told.
+
+    Where a `past` one is asked for, a length of time alone (`2h`) is that long ago.
+    """
     try:
-        if relative := _NOW.fullmatch(text):
+        if relative := _NOW.fullmatch(f"now-{text}" if past and _LENGTH.fullmatch(text) else text):
             amount, unit = relative.groups()
             return now + timedelta(**{_UNITS[unit]: int(amount)}) if unit else now
         at = datetime.fromisoformat(text)
         local = at.astimezone()
     except (ValueError, OverflowError):
+        relative_form = "2h (ago)" if past else "now+2h"
         raise ValueError(
-            f"{name} {text!r} is no time: write 2026-05-01T18:00Z, 2026-05-01T18:00+02:00 or now+2h"
+            f"{name} {text!r} is no time: write 2026-05-01T18:00Z, 2026-05-01T18:00+02:00 or {relative_form}"
         ) from None
     if at.tzinfo is None:
         note(f"{name} is read as local time: {local.isoformat(timespec='seconds')}")
@@ -79,7 +111,7 @@ def parse_since(text: str, name: str, now: datetime, note: Note) -> datetime | N
     """A past moment from `2h`, or a time; None of `none`."""
     if text == "none":
         return None
-    return parse_time(f"now-{text}" if _AGO.fullmatch(text) else text, name, now, note)
+    return parse_time(text, name, now, note, past=True)
 
 
 def rematch_of_new(typed: str | None, *, begins: bool, start: datetime | None, note: Note) -> datetime | None:
@@ -99,6 +131,7 @@ def definition(
     *,
     name: str | None,
     keywords: Sequence[str],
+    keywords_file: BinaryIO | None,
     accounts: Sequence[str],
     boxes: Sequence[str],
     languages: Sequence[str],
@@ -109,10 +142,11 @@ def definition(
 ) -> Definition:
     """The checked definition that the options describe; what is not given stays unset."""
     now = datetime.now(UTC)
+    listed = read_keywords(keywords_file) if keywords_file else ()
     given: dict[str, Any] = {field: None if field in ("start", "end") else () for field in clear}
     options: dict[str, tuple[object, Callable[[], object]]] = {
         "name": (name, lambda: name),
-        "keywords": (keywords, lambda: split_keywords(keywords)),
+        "keywords": ((*keywords, *listed), lambda: (*split_keywords(keywords), *listed)),
         "accounts": (accounts, lambda: split_list(accounts)),
         "boxes": (boxes, lambda: tuple(parse_box(box) for box in boxes)),
         "languages": (languages, lambda: split_list(languages)),

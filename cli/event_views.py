@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from cli.terminal import cell, moment, print_pairs, print_table
 
 _STYLES = {"active": "green", "paused": "yellow", "scheduled": "cyan", "deleted": "red", "purging": "red"}
 _SHORT = 100  # characters of a list in a table
+_LONG = 20  # items of a list in full
 
 
 def without_history(event: Event) -> dict[str, Any]:
@@ -39,15 +41,19 @@ def print_events(events: Iterable[Event]) -> None:
     )
 
 
-def print_event(event: Event, rematch: Iterable[str] = (), refused: Iterable[str] = ()) -> None:
-    """Print all that is known of an event but its history, with lines about its rematch and what sources refuse."""
+def print_event(event: Event, rematch: Iterable[str], refused: Iterable[str], *, everything: bool) -> None:
+    """Print all that is known of an event but its history, with lines about its rematch and what sources refuse.
+
+    Of long lists only what they begin with, unless `everything` is wanted.
+    """
+    most = sys.maxsize if everything else _LONG
     last = event.history[-1] if event.history else None
     pairs = [
         ("code", cell(event.code)),
         ("name", cell(event.name)),
         ("status", _status(event)),
-        ("keywords", cell(event.keyword_text)),
-        ("accounts", cell(", ".join(f"@{account}" for account in event.accounts))),
+        ("keywords", cell(_first(event.keywords, most))),
+        ("accounts", cell(_first([f"@{account}" for account in event.accounts], most))),
         ("boxes", cell("  ".join(",".join(f"{edge:g}" for edge in box) for box in event.boxes))),
         ("languages", cell(", ".join(event.languages))),
         ("start", cell(moment(event.start))),
@@ -85,6 +91,11 @@ def _short(items: Iterable[str]) -> str:
     if len(text) <= _SHORT:
         return text
     return f"{text[:_SHORT]}… ({len(items)} in all)"
+
+
+def _first(items: Sequence[str], most: int) -> str:
+    more = len(items) - most
+    return ", ".join(items[:most]) + (f" and {more:,} more (--all, or --json)" if more > 0 else "")
 
 
 def _what(change: Change) -> Text:

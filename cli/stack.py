@@ -15,7 +15,6 @@ import click
 from msgspec import to_builtins
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from app.domain.coverage import SourceStatus
 from app.domain.watchdog import words
@@ -43,14 +42,17 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.command()
 @click.option("--docker", is_flag=True, help="Use containers (or STARLING_STACK=docker).")
 @click.option("--no-worker", is_flag=True, help="Start only Kafka and Cassandra.")
+@click.option("--restart-worker", is_flag=True, help="Start a running worker anew, with these settings.")
 @_json
-def up(docker: bool, no_worker: bool, as_json: bool) -> None:
+def up(docker: bool, no_worker: bool, restart_worker: bool, as_json: bool) -> None:
     """Start Kafka, Cassandra and a worker; what runs already is kept."""
+    if no_worker and restart_worker:
+        raise click.UsageError("--no-worker and --restart-worker exclude each other")
     console = Console(stderr=True, highlight=False)
     began = time.monotonic()
     stack = Stack()
     if not no_worker:
-        stack.check_worker_port()
+        stack.check_worker(anew=restart_worker)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it tidies up as after a Ctrl-C
     with console.status("starting") as spinner:
 
@@ -61,6 +63,9 @@ def up(docker: bool, no_worker: bool, as_json: bool) -> None:
 
         started = stack.start(report, in_docker=docker or _docker_wanted())
         settings.cache_clear()  # read before the stack had addresses, perhaps
+        if restart_worker:
+            report("stopping the worker")
+            stack.stop_worker()
         report("making topics and tables")
         _migrate(settings())
         if not no_worker:
@@ -68,8 +73,15 @@ def up(docker: bool, no_worker: bool, as_json: bool) -> None:
                 started.append("worker")
                 report("starting the worker")
             report(f"worker answers at {_await_worker(stack)}")
+    differs = [] if no_worker else stack.worker_differs()
+    if differs:
+        click.echo(
+            f"the worker was started with other settings than these ({', '.join(differs)}); "
+            "`starling up --restart-worker` starts it with these",
+            err=True,
+        )
     if as_json:
-        _print_json(stack, started=started)
+        _print_json(stack, started=started, differs=differs)
     elif started:
         click.echo(f"up in {time.monotonic() - began:.1f} s: {', '.join(started)}")
     else:
@@ -103,12 +115,19 @@ def status(as_json: bool) -> None:
     if as_json:
         _print_json(stack, sources=[to_builtins(source) for source in sources])
     else:
-        table = Table("part", "state", "address", "pid", "up", box=None, pad_edge=False)
-        for part in parts:
-            who = str(part.pid or (part.container or "")[:12] or "")
-            since = "" if part.seconds is None else words(part.seconds)
-            table.add_row(part.name, f"[{COLOURS[part.state]}]{part.state}[/]", part.address or "", who, since)
-        Console(highlight=False).print(table)
+        print_table(
+            ("part", "state", "address", "pid", "up"),
+            (
+                (
+                    cell(part.name),
+                    cell(part.state, COLOURS[part.state]),
+                    cell(part.address or ""),
+                    cell(str(part.pid or (part.container or "")[:12])),
+                    cell("" if part.seconds is None else words(part.seconds)),
+                )
+                for part in parts
+            ),
+        )
         if sources:
             print_table(
                 ("source", "state", "since", "in words"),

@@ -19,6 +19,7 @@ from rich.text import Text
 
 # Parts of words in Persian and Indic scripts, and of emoji; they move no cursor and turn no line around.
 _JOINERS = "\u200c\u200d"
+_ENDLESS = 10**9
 
 
 def safe(text: str) -> str:
@@ -41,13 +42,13 @@ def moment(at: datetime | None) -> str:
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[Text]]) -> None:
-    """Print a table as wide as the terminal, and of 80 columns and without lines where there is none."""
-    console = Console(highlight=False)
+    """Print a table as wide as the terminal; without lines, and each row in one line, where there is none."""
+    console = _console()
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row if console.is_terminal else map(_one_line, row)))
     _print(console, table)
 
 
@@ -58,7 +59,17 @@ def print_pairs(pairs: Iterable[tuple[str, Text]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in pairs:
         grid.add_row(name, value)
-    _print(Console(highlight=False), grid)
+    _print(_console(), grid)
+
+
+def _console() -> Console:
+    """As wide as the terminal; nothing is wrapped for a program that reads along a pipe, whatever COLUMNS says."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_ENDLESS)
+
+
+def _one_line(text: Text) -> Text:
+    return Text("; ").join(text.split("\n"))
 
 
 def _print(console: Console, table: Table) -> None:

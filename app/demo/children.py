@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,9 +18,9 @@ STOP_SECONDS = 8.0  # for last batches and commits; what is left then is thrown 
 
 
 def starling(
-    *arguments: str, env: Mapping[str, str], stdout: int | IO[bytes], log: IO[bytes]
+    *arguments: str, env: Mapping[str, str], stdout: int | IO[bytes], log: IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start `starling …` as a process of its own."""
+    """Start `starling …` as a process of its own; without a log it complains where this process does."""
     directory = state_dir() / "data" / "demo"
     directory.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(  # noqa: S603 -- our own command
@@ -32,6 +33,14 @@ def starling(
         env=env,
         start_new_session=True,  # a Ctrl-C in the terminal must reach the demo alone
     )
+
+
+def port_of(process: subprocess.Popen[bytes]) -> int | None:
+    """Where a server that was started with --json and a pipe listens; None where it ended instead."""
+    assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
+    with process.stdout as told:
+        first = told.readline()
+    return int(json.loads(first)["port"]) if first else None
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from pydantic import SecretStr
 
-from app.demo.children import log_file, starling, stop
+from app.demo.children import log_file, port_of, starling, stop
 from app.demo.interrupts import deaf
 from app.demo.worker import environment
 from app.errors import UserError
@@ -29,8 +29,7 @@ _ANSWER_SECONDS = 10.0
 class Source:
     """A running simulator. Every call raises UserError where it does not answer."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, token: str) -> None:
-        self._process = process
+    def __init__(self, port: int, log: Path, token: str) -> None:
         self._address = f"http://127.0.0.1:{port}"
         self._token = token
         self.log_file = log
@@ -101,12 +100,10 @@ def source(settings: Settings) -> Iterator[Source]:
             log=output,
         )
     try:
-        assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
-        with process.stdout as told:
-            first = told.readline()
-        if not first:
+        port = port_of(process)
+        if port is None:
             raise UserError(f"the simulated source does not start; see {log}")
-        yield Source(process, json.loads(first)["port"], log, token)
+        yield Source(port, log, token)
         log.unlink(missing_ok=True)
     finally:
         deaf()

@@ -59,6 +59,7 @@ class Interval(Struct, kw_only=True, omit_defaults=True, tag="interval"):
     until: int  # everything that came until here is in Kafka
     ended: str | None = None  # why; None while it lasts, or where its process died before it could say
     origin: Literal["live", "search"] = "live"
+    behind: bool = False  # the source delivers its past, and has come only up to `until`
     generation: int = 0  # of the lease that its holder had
     posts: int = 0
     duplicates: int = 0  # dropped, as they had come before

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -118,6 +119,12 @@ def active_spans(event: Event, now: int) -> list[Span]:
     if since is not None:
         spans.append((since, max(now, since)))
     return [span for span in spans if span[0] < span[1]]
+
+
+def unheard(intervals: Iterable[Interval]) -> list[Span]:
+    """The time between the connections of a source that no search has made good either."""
+    heard = union((one.since, one.until) for one in intervals if one.origin == "live" or one.events)
+    return [(before, after) for (_, before), (after, _) in pairwise(heard)]
 
 
 def _statuses(event: Event) -> Iterator[tuple[int, str]]:

@@ -40,6 +40,7 @@ class Plan(Struct, frozen=True):
 
     rules: tuple[Rule, ...] = ()
     refused: dict[str, tuple[str, ...]] = {}
+    full: bool = False  # some of that only for want of room
 
 
 class Difference(Struct, frozen=True):
@@ -84,9 +85,11 @@ def plan_rules(
     selectors first.
     """
     asked = [_asked(event, length, unusable or {}) for event in sorted(events, key=lambda event: event.code)]
-    shares = fair_shares([len(one.fresh) for one in asked], most)
+    needs = [len(one.fresh) for one in asked]
+    shares = fair_shares(needs, most)
     for one, share in zip(asked, shares, strict=True):
         _leave_out(one, share, most)
+    full = any(share < need for share, need in zip(shares, needs, strict=True))
     existing: dict[str, list[Rule]] = {}
     for rule in in_force:
         existing.setdefault(rule.tag, []).append(rule)
@@ -100,6 +103,7 @@ def plan_rules(
     return Plan(
         tuple(rule for rules in packed for rule in rules),
         {one.code: tuple(one.refused) for one in asked if one.refused},
+        full,
     )
 
 

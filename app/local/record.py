@@ -92,7 +92,7 @@ def _read(file: Path) -> dict[str, Part]:
     try:
         told = json.loads(file.read_text())[PROCESSES]
         return {name: _part(**fields) for name, fields in told.items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{file} is not readable; remove it, and end what still runs by hand") from None

@@ -25,6 +25,7 @@ from app.errors import UserError
 from app.local import docker
 from app.local.artifacts import Report, fetch
 from app.local.cassandra import CassandraServer
+from app.local.chosen import differing, remember
 from app.local.java import Java, find_java
 from app.local.kafka import KafkaServer
 from app.local.probe import cassandra_answers, kafka_answers, web_answers
@@ -32,6 +33,7 @@ from app.local.process import spawn
 from app.local.record import Part, Record, read_child
 from app.local.server import HOST, Server, free_ports, is_free, log_end, refuse_taken
 from app.settings import STACK_FILE, Settings, state_dir
+from app.tracking.spool import check_usable
 
 State = Literal["up", "down", "stale", "off"]
 
@@ -69,6 +71,7 @@ class Stack:
         self._worker_log = self.directory / "logs" / "worker.log"
         self._file = self.directory / STACK_FILE
         self._child_file = self.directory / "worker.json"
+        self._chosen_file = self.directory / "worker-settings.json"
         self._writing = Lock()
 
     @property
@@ -107,10 +110,19 @@ class Stack:
                 raise
             return [kind.name for kind in missing]
 
-    def check_worker_port(self) -> None:
-        """Raise UserError if a worker is to be started and something else has its port."""
-        if not ((part := Record(self._file).get(WORKER)) and part.alive()):
+    def check_worker(self, *, anew: bool = False) -> None:
+        """Raise UserError if a worker is to be started and something else has its port, or it could not keep posts.
+
+        One that runs is left as it is, unless it is to be started `anew`.
+        """
+        running = (part := Record(self._file).get(WORKER)) and part.alive() and part.address
+        if running and not anew:
+            return
+        wanted = Settings()
+        if running != _web_address(wanted):
             refuse_taken(*_web_port())
+        if wanted.source_names:
+            check_usable(wanted.spool)
 
     def worker_address(self) -> str:
         """Where the worker that was started serves its pages; another than the settings say, if these changed since."""
@@ -127,7 +139,7 @@ class Stack:
         *_, said, ended = ["", "", *self._worker_log.read_text(errors="replace").splitlines()]
         if not (said.startswith(REFUSAL) and ended.startswith("supervisor: the worker ended")):
             return None
-        return f"{said.removeprefix(REFUSAL)} (`starling down` and `up` start it with other settings)"
+        return f"{said.removeprefix(REFUSAL)} (`starling up --restart-worker` starts it with other settings)"
 
     def worker_words(self) -> str:
         """The end of the worker's log, for an error message."""
@@ -140,21 +152,30 @@ class Stack:
             if (part := record.get(WORKER)) and part.alive():
                 return False
             self._stop_stray()
-            web = Settings()
+            chosen = Settings()
             refuse_taken(*_web_port())
-            environment = {**os.environ, "STARLING_STATE_DIR": str(self.directory)}
+            remember(self._chosen_file, chosen)
+            environment = {**os.environ, **_paths(chosen), "STARLING_STATE_DIR": str(self.directory)}
             command = [sys.executable, "-P", "-m", "app.local.supervise", str(self.directory)]
             process = spawn(command, self.directory / "logs" / "supervisor.out", environment)
-            record.put(WORKER, Part(f"{web.web_host}:{web.web_port}", time.time(), process))
+            record.put(WORKER, Part(_web_address(chosen), time.time(), process))
             return True
+
+    def worker_differs(self) -> list[str]:
+        """Names of the settings that the worker which runs has others of than these."""
+        return differing(self._chosen_file, Settings())
+
+    def stop_worker(self) -> None:
+        """Stop the worker alone, where one runs."""
+        with self._locked():
+            self._end_worker(Record(self._file))
 
     def stop(self, *, purge: bool = False) -> list[str]:
         """Stop what this directory started, the worker first; give the names of what ran. `purge` removes its data."""
         with self._locked():
             record = Record(self._file)
             running = [name for name in record if (part := record.get(name)) and part.alive()]
-            self._stop_parts([WORKER], record)
-            self._stop_stray()
+            self._end_worker(record)
             self._stop_parts([kind.name for kind in SERVERS], record)
             if purge:
                 for name in OWN:
@@ -165,6 +186,11 @@ class Stack:
         """How each part does."""
         record = Record(self._file)
         return [_status(name, record.get(name)) for name in (*(kind.name for kind in SERVERS), WORKER)]
+
+    def _end_worker(self, record: Record) -> None:
+        self._stop_parts([WORKER], record)
+        self._stop_stray()
+        self._chosen_file.unlink(missing_ok=True)
 
     def _stop_stray(self) -> None:
         """End a worker whose supervisor was killed."""
@@ -228,7 +254,10 @@ class Stack:
             self.directory.mkdir(parents=True, exist_ok=True)
             handle = (self.directory / ".lock").open("w")
         except OSError as error:
-            raise UserError(f"{self.directory} cannot be written to: {error.strerror}") from None
+            raise UserError(
+                f"{self.directory} cannot be written to ({(error.strerror or '').lower()}); "
+                "STARLING_STATE_DIR names another directory"
+            ) from None
         deadline = time.monotonic() + LOCK_TIMEOUT
         with handle:
             told = False
@@ -262,6 +291,15 @@ def _all_at_once(jobs: list[Callable[[], None]], cancelled: Event) -> None:
 
 def _web_port() -> tuple[str, int]:
     return "the worker's web pages (STARLING_WEB_PORT)", Settings().web_port
+
+
+def _paths(chosen: Settings) -> dict[str, str]:
+    """Settings that are paths, for a process that runs in another directory."""
+    return {f"STARLING_{name.upper()}": str(path.absolute()) for name, path in chosen if isinstance(path, Path)}
+
+
+def _web_address(chosen: Settings) -> str:
+    return f"{chosen.web_host}:{chosen.web_port}"
 
 
 def _answers(name: str, part: Part) -> bool:

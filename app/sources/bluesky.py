@@ -18,6 +18,7 @@ from app.domain.posts import Control, Malformed, read
 from app.settings import Settings
 from app.sources import frames, jetstream, zstd
 from app.sources.frames import Frames, Refused
+from app.sources.reaching import why
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
 
 _FIRST = 5.0  # seconds to wait for the first frame, which says whether the past was there; a busy stream needs none
@@ -44,7 +45,7 @@ class Bluesky:
         """All posts come in any case."""
         return Selection({event.code: event.version for event in events})
 
-    async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
+    async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes] | Fact, None]:
         """As `Source.listen`."""
         async with aiohttp.ClientSession(
             middlewares=(frames.tell_refusals,), headers={"User-Agent": "starling"}
@@ -52,10 +53,15 @@ class Bluesky:
             connection, opened, first = await self._open(session, resume)
             try:
                 yield opened
-                if first:
-                    yield self._kept(first)
+                lines = first or await connection.take()
                 while True:
-                    yield self._kept(await connection.take())
+                    kept = self._kept(lines)
+                    if kept or not lines:
+                        yield kept
+                    if len(kept) < len(lines):
+                        last = self._fact(lines[-1])
+                        yield Fact(cursor=last.cursor, seen_ms=last.seen_ms)
+                    lines = await connection.take()
             finally:
                 await connection.close()
 
@@ -99,7 +105,7 @@ class Bluesky:
             return None, ""
         outdated = _notice(first) == "OutdatedCursor"
         if outdated or (self._wire == "v1" and first and jetstream.begins_late(first[0], cursor)):
-            begins = next((at for line in first if (at := jetstream.seen_ms(line, self._wire)) is not None), None)
+            begins = next((at for line in first if (at := self._fact(line).seen_ms) is not None), None)
             return begins, "the server no longer has all that came before"
         if resume.heard_ms is None and self._wire == "v1":
             return cursor // 1000, ""
@@ -114,7 +120,7 @@ class Bluesky:
         try:
             dictionary = await zstd.fetch(session, jetstream.dictionary_url(base))
         except (Refused, aiohttp.ClientError, TimeoutError, ValueError) as error:
-            note = frames.one_line(f"not compressed: no dictionary of {base.host} ({error or type(error).__name__})")
+            note = f"not compressed: no dictionary of {base.host} ({why(error)})"
             return await frames.connect(session, plain, self._protocols, None), note
         try:
             url = jetstream.stream_url(base, self._wire, cursor, dictionary.id)

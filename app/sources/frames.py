@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from app.sources.reaching import host_of, one_line, unreachable
 from app.sources.source import MOST_LINE_BYTES, Broken, Trouble
 
 HEARTBEAT = 10.0  # seconds of silence until a ping; without an answer the connection ends after half of that
@@ -116,8 +117,11 @@ async def connect(
                 decode_text=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE),
             )
+    except aiohttp.WSServerHandshakeError as error:
+        told = one_line(f"{error.message}, HTTP {error.status}")
+        raise Broken(Trouble.NETWORK, f"{host} does not speak WebSocket there ({told})") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Broken(Trouble.NETWORK, f"{host}: {_why(error)}") from error
+        raise unreachable(url, error) from error
     return Frames(socket, host, decode)
 
 
@@ -144,26 +148,6 @@ async def up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
     while len(body) < most and (more := await response.content.read(most - len(body))):
         body += more
     return body
-
-
-def host_of(url: URL) -> str:
-    """The host, as errors name it: an address may hold a password."""
-    return url.host or str(url.with_user(None).with_query(None))
-
-
-def one_line(text: str, most: int = 200) -> str:
-    """The text without line breaks, and not too long for a message."""
-    return " ".join(text.split())[:most]
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no connection within {CONNECT:g} seconds"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return one_line(f"no connection ({error.os_error.strerror or error.os_error})")
-    if isinstance(error, aiohttp.WSServerHandshakeError):
-        return one_line(f"the server does not speak WebSocket there ({error.message}, HTTP {error.status})")
-    return one_line(f"no connection ({error or type(error).__name__})")
 
 
 def _seconds(told: str) -> float | None:

@@ -71,7 +71,11 @@ def fact_v1(line: bytes) -> Fact:
         event = _v1.decode(line)
     except _UNREADABLE:
         return _NOTHING
-    return Fact(key=_key(event.did, event.commit) if event.commit is not None else None, cursor=event.time_us)
+    return Fact(
+        key=_key(event.did, event.commit) if event.commit is not None else None,
+        cursor=event.time_us,
+        seen_ms=event.time_us // _MICROSECONDS,
+    )
 
 
 def fact_v2(line: bytes) -> Fact:
@@ -85,7 +89,11 @@ def fact_v2(line: bytes) -> Fact:
     payload = frame.payload
     if payload is None:
         return _NOTHING
-    return Fact(key=_key(payload.did, payload) if payload.type.endswith("#commit") else None, cursor=payload.seq)
+    return Fact(
+        key=_key(payload.did, payload) if payload.type.endswith("#commit") else None,
+        cursor=payload.seq,
+        seen_ms=_moment(payload.witnessed or payload.time),
+    )
 
 
 def _key(did: str, commit: _Commit) -> str | None:
@@ -95,6 +103,15 @@ def _key(did: str, commit: _Commit) -> str | None:
     return f"at://{did}/{POSTS}/{commit.rkey} {commit.rev or commit.cid}"
 
 
+def _moment(told: str) -> int | None:
+    if not told:
+        return None
+    try:
+        return int(datetime.fromisoformat(told).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def notice(line: bytes) -> str:
     """What a line tells of the cursor: OutdatedCursor, FutureCursor, or nothing ("")."""
     try:
@@ -102,18 +119,6 @@ def notice(line: bytes) -> str:
     except _UNREADABLE:
         return ""
     return payload.name if payload is not None and payload.type.endswith("#info") else ""
-
-
-def seen_ms(line: bytes, wire: Wire) -> int | None:
-    """When Jetstream saw the event of a line, in milliseconds since 1970."""
-    try:
-        if wire == "v1":
-            return _v1.decode(line).time_us // _MICROSECONDS
-        payload = _v2.decode(line).payload
-        told = (payload.witnessed or payload.time) if payload is not None else ""
-        return int(datetime.fromisoformat(told).timestamp() * 1000) if told else None
-    except (*_UNREADABLE, OverflowError):
-        return None
 
 
 def cursor_of(resume: Resume, wire: Wire) -> int | None:
@@ -130,7 +135,7 @@ def cursor_at(heard_ms: int | None) -> int | None:
 
 def begins_late(line: bytes, cursor: int) -> int | None:
     """Where the v1 wire begins (milliseconds), if that is so late after the cursor that there is a gap between."""
-    at = seen_ms(line, "v1")
+    at = fact_v1(line).seen_ms
     return at if at is not None and at - cursor // _MICROSECONDS > _GAP_MS else None
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 
 import aiohttp
 
+from app.sources.reaching import why
 from app.sources.source import MOST_LINE_BYTES, Broken, Trouble
 
 # The watchdog of the tracker replaces a dead socket sooner; this is for when there is none.
@@ -81,9 +82,4 @@ def ended(name: str, error: BaseException | None = None) -> Broken:
         return Broken(Trouble.ENDED, f"{name} was silent for {SILENT_SECONDS:.0f} s")
     if isinstance(error, aiohttp.ClientPayloadError):
         return Broken(Trouble.ENDED, f"{name} broke off in the middle of a message")
-    return Broken(Trouble.ENDED, f"the connection to {name} broke: {told(error)}")
-
-
-def told(error: BaseException) -> str:
-    """What an error of a library says, in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return Broken(Trouble.ENDED, f"the connection to {name} broke: {why(error)}")

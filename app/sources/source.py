@@ -10,7 +10,7 @@ from msgspec import Struct
 from app.domain.backoff import Trouble
 from app.domain.events import Event
 
-__all__ = ["MOST_LINE_BYTES", "Broken", "Fact", "Opened", "Resume", "Selection", "Source", "Trouble"]
+__all__ = ["MOST_LINE_BYTES", "Broken", "Fact", "Found", "Opened", "Place", "Resume", "Selection", "Source", "Trouble"]
 
 # A post with a long quote has about 30 kB; a line beyond this is not a message of any source.
 MOST_LINE_BYTES = 4 * 1024 * 1024
@@ -30,6 +30,7 @@ class Fact(Struct, frozen=True):
 
     key: str | None = None  # identifies a post, and of one that can change its state; None for a control message
     cursor: int | None = None  # where to resume after this line
+    seen_ms: int | None = None  # when the source saw it, where its lines say so and come in that order
     tags: tuple[str, ...] = ()  # codes of the events that the source sent it for, where it says so
     withheld: int | None = None  # a limit notice: posts kept back since the connection began (cumulative)
     ends: str | None = None  # the source says that it will end the connection, and why
@@ -57,6 +58,20 @@ class Selection(Struct, frozen=True):
     refused: dict[str, tuple[str, ...]] = {}  # event code -> what is not asked for, and why
 
 
+class Place(Struct, frozen=True):
+    """How far a search has come."""
+
+    query: int = 0
+    page: str = ""  # as the source names it; its first one has no name
+
+
+class Found(Struct, frozen=True):
+    """A page of a search that has posts."""
+
+    line: bytes
+    then: Place  # where to go on after it
+
+
 class Source(Protocol):
     """A live source of one account."""
 
@@ -67,11 +82,14 @@ class Source(Protocol):
     async def select(self, events: Sequence[Event]) -> Selection:
         """Ask for the posts of these (active) events and no others; before connecting, and while it listens.
 
-        What is added is in force when it returns; nothing that stays is missed meanwhile. Raises Broken.
+        What is added is in force when it returns; nothing that stays is missed meanwhile. Asked again for the same, it
+        tries what it had to refuse, where that may have changed. Raises Broken.
         """
 
-    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
+    def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes] | Fact, None]:
         """Connect: first Opened, then lines as they come, complete, without their ends; none is a sign of life.
+
+        A Fact is of lines that were left out: so far has the source come.
 
         Ends by raising Broken, however the connection ends; closing the iterator closes the connection. A line beyond
         MOST_LINE_BYTES ends it too.
@@ -91,5 +109,7 @@ class Source(Protocol):
 class Searchable(Source, Protocol):
     """A source that can also be asked for the past, against payment."""
 
-    def search(self, events: Sequence[Event], since_ms: int, until_ms: int) -> AsyncIterator[list[bytes]]:
-        """Posts of that time, a page a line. Raises Broken."""
+    reach_ms: int  # how far back; what begins earlier is refused as a whole
+
+    def search(self, events: Sequence[Event], since_ms: int, until_ms: int, place: Place) -> AsyncIterator[Found]:
+        """Posts of that time from a place of the same search on, a page a line. Raises Broken."""

@@ -18,12 +18,11 @@ from yarl import URL
 from app.domain.events import Event
 from app.domain.track import Form, form_of
 from app.settings import Settings
-from app.sources.answers import refusal
-from app.sources.lines import READ_BYTES, SILENT_SECONDS, Splitter, ended, told
+from app.sources.account import Account
+from app.sources.lines import Splitter, ended
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
 
 _PATH = "1.1/statuses/filter.json"
-_CONNECT_SECONDS = 15.0
 _REST_SECONDS = 2.0  # of a line that has begun on a connection that is being left
 _SERVER = "the v1.1 stream"
 # "Streaming message types": 2 is a duplicate stream, 7 a newer one of the same account; 6 a revoked token.
@@ -63,8 +62,7 @@ class XV1:
     def __init__(self, settings: Settings) -> None:
         self._url = URL(settings.x_v1_url.rstrip("/")) / _PATH
         token = settings.x_bearer_token
-        self._token = token.get_secret_value() if token else None
-        self._session: aiohttp.ClientSession | None = None
+        self._account = Account(token.get_secret_value() if token else None)
         self._form = Form()
         self._current: aiohttp.ClientResponse | None = None  # that `listen` reads
         self._next: aiohttp.ClientResponse | None = None  # that it is to read instead
@@ -128,28 +126,12 @@ class XV1:
 
     async def close(self) -> None:
         """Close the connections that it holds."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._account.close()
 
     async def _open(self, form: Form) -> aiohttp.ClientResponse:
-        if not self._token:
-            raise Broken(Trouble.DENIED, f"there is no token for {_SERVER}; set STARLING_X_BEARER_TOKEN")
         if not form:
             raise Broken(Trouble.HTTP, f"{_SERVER} has nothing to listen for: no active event has what it takes")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(read_bufsize=READ_BYTES)
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
-        try:
-            async with asyncio.timeout(2 * _CONNECT_SECONDS):  # the limits know no time for the head of the answer
-                answer = await self._session.post(self._url, data=form.fields, headers=headers, timeout=limits)
-            if answer.status == 200:
-                return answer
-            async with answer:
-                raise refusal(answer.status, answer.headers, await answer.read(), _SERVER)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Broken(Trouble.NETWORK, f"{self._url.host or self._url} cannot be reached: {told(error)}") from error
+        return await self._account.open_stream("POST", self._url, _SERVER, data=form.fields)
 
     async def _change(self, form: Form) -> None:
         """Open a connection with the other keywords beside the old one; or instead of it, where only one may be."""

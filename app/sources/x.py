@@ -17,7 +17,7 @@ from app.domain.events import Event
 from app.domain.rules import TAG_MARK, plan_rules
 from app.settings import Settings
 from app.sources.lines import lines_of
-from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
+from app.sources.source import Broken, Fact, Found, Opened, Place, Resume, Selection, Trouble
 from app.sources.v1 import Limit
 from app.sources.x_client import CONNECTIONS, SEARCH, Client
 from app.sources.x_rules import RuleKeeper
@@ -70,6 +70,7 @@ class X:
     name = "x"
     form = "v2"
     selective = True
+    reach_ms = 7 * 24 * 3_600_000  # of recent search
 
     def __init__(self, settings: Settings) -> None:
         token = settings.x_bearer_token
@@ -136,7 +137,7 @@ class X:
         if names := [item["id"] for item in listed if item.get("id")]:
             await self._client.fetch("DELETE", CONNECTIONS, json={"uuids": names})
 
-    async def search(self, events: Sequence[Event], since_ms: int, until_ms: int) -> AsyncIterator[list[bytes]]:
+    async def search(self, events: Sequence[Event], since_ms: int, until_ms: int, place: Place) -> AsyncIterator[Found]:
         """Posts of that time from recent search (the last seven days), a page a line; each post read is paid for.
 
         Newest first, query by query: a post that several queries find comes several times. Raises Broken.
@@ -148,18 +149,15 @@ class X:
             "start_time": _second(math.floor(since_ms / 1000)),
             "end_time": _second(math.ceil(until_ms / 1000)),
         }
-        queries = dict.fromkeys(
-            rule.value for rule in plan_rules(events, most=1_000_000, length=self._query_length).rules
-        )
-        for query in queries:
-            following: str | None = ""
-            while following is not None:
-                page = {"next_token": following} if following else {}
-                body = await self._client.fetch("GET", SEARCH, FIELDS | asked | page | {"query": query})
-                meta = _meta(body).meta
-                if meta.result_count:
-                    yield [body if b"\n" not in body else orjson.dumps(orjson.loads(body))]
-                following = meta.next_token or None
+        rules = plan_rules(events, most=1_000_000, length=self._query_length).rules
+        queries = list(dict.fromkeys(rule.value for rule in rules))
+        while place.query < len(queries):
+            page = {"next_token": place.page} if place.page else {}
+            body = await self._client.fetch("GET", SEARCH, FIELDS | asked | page | {"query": queries[place.query]})
+            meta = _meta(body).meta
+            place = Place(place.query, meta.next_token) if meta.next_token else Place(place.query + 1)
+            if meta.result_count:
+                yield Found(body if b"\n" not in body else orjson.dumps(orjson.loads(body)), place)
 
     async def close(self) -> None:
         """Close the connections that it holds."""

@@ -49,7 +49,10 @@ class RuleKeeper:
         self.count: int | None = None  # rules of ours in force, once that is known
 
     async def select(self, events: Sequence[Event]) -> Selection:
-        """Ask X for the posts of these events; no request if that is what it was asked for last. Raises Broken."""
+        """Ask X for the posts of these events; no request if that is what it was asked for last. Raises Broken.
+
+        Where X had no room for all, it is looked at again: others may have removed rules of theirs.
+        """
         async with self._lock:
             wanted = [msgspec.structs.replace(event, history=()) for event in events]
             if wanted != self._asked:
@@ -81,7 +84,7 @@ class RuleKeeper:
         versions = {event.code: event.version for event in events if event.code in asked - behind}
         earlier = {code: version for code, version in self._selection.versions.items() if code in asked & behind}
         selection = Selection(earlier | versions, {code: tuple(reasons) for code, reasons in refused.items()})
-        return selection, not failed
+        return selection, not (failed or plan.full)
 
     def _plan(self, events: Sequence[Event], held: Sequence[Rule], foreign: int) -> Plan:
         return plan_rules(events, held, most=self._most - foreign, length=self._length, unusable=self._unusable)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import calendar
-import time
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from time import time
 
 from app.domain.coverage import Interval, reads_in
+from app.metrics import READS_FORECAST, READS_MONTH
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PAID = ("x", "x-v1")
 
@@ -23,10 +27,12 @@ class Budget:
 
     def __init__(self, settings: Settings, source: str, intervals: Iterable[Interval]) -> None:
         self._source = source
-        self._soft = settings.x_reads_soft if source in PAID else None
-        self._hard = settings.x_reads_hard if source in PAID else None
-        self._month = month_of(time.time())
+        self._paid = source in PAID
+        self._soft = settings.x_reads_soft if self._paid else None
+        self._hard = settings.x_reads_hard if self._paid else None
+        self._month = month_of(time())
         self._reads = reads_in(self._month, intervals, source)
+        self._warned: set[str] = set()  # of what, this month
 
     def read(self, posts: int) -> None:
         """Posts came."""
@@ -49,19 +55,47 @@ class Budget:
         if limit is None:
             return ""
         forecast = self.forecast()
+        expected = f", about {forecast:,} by its end" if forecast is not None else ""
         warning = f"; beyond the {limit:,} set" if self._reads > limit else ""
-        if not warning and forecast > limit:
+        if not warning and forecast is not None and forecast > limit:
             warning = f"; that is beyond the {limit:,} set"
-        return f"{self._reads:,} posts read in {self._month}, about {forecast:,} by its end{warning}"
+        return f"{self._reads:,} posts read in {self._month}{expected}{warning}"
 
-    def forecast(self) -> int:
-        """Posts by the end of the month if it goes on as it did."""
-        now = datetime.now(UTC)
+    def forecast(self) -> int | None:
+        """Posts by the end of the month if it goes on as it did; None on its first day, which says too little."""
+        now = datetime.fromtimestamp(time(), UTC)
+        if now.day == 1:
+            return None
         days = calendar.monthrange(now.year, now.month)[1]
         spent = (now.day - 1) + (now.hour + now.minute / 60) / 24
-        return round(self._reads * days / spent) if spent > 0 else self._reads
+        return round(self._reads * days / spent)
+
+    def watch(self) -> None:
+        """Show how it stands, and warn once a month of each limit. To be called now and then while it is read."""
+        self._turn()
+        if not self._paid:
+            return
+        forecast = self.forecast()
+        READS_MONTH.labels(self._source).set(self._reads)
+        READS_FORECAST.labels(self._source).set(self._reads if forecast is None else forecast)
+        if self._soft is not None and self._reads > self._soft:
+            self._warn("more posts were read this month than STARLING_X_READS_SOFT", self._soft)
+        if self._hard is not None and forecast is not None and self._reads < self._hard < forecast:
+            self._warn("this month's posts will reach STARLING_X_READS_HARD, and the source will be left", self._hard)
+
+    def stop(self) -> None:
+        """Show nothing any more: another tracker reads on."""
+        if self._paid:
+            READS_MONTH.labels(self._source).set(0)
+            READS_FORECAST.labels(self._source).set(0)
+
+    def _warn(self, what: str, limit: int) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            log.warning(what, extra={"source": self._source, "limit": limit, "read": self._reads})
 
     def _turn(self) -> None:
-        month = month_of(time.time())
+        month = month_of(time())
         if month != self._month:
             self._month, self._reads = month, 0
+            self._warned.clear()

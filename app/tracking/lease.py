@@ -49,6 +49,7 @@ class Lease(Service, ConsumerRebalanceListener):
         self._sure = -FRESH_SECONDS  # monotonic: when the last question was sent that Kafka has answered with yes
         self._changed = asyncio.Event()
         self._kicked = asyncio.Event()
+        self._offered = False
         self.tenure = 0  # grows with each time that the lease was lost
 
     @property
@@ -78,6 +79,17 @@ class Lease(Service, ConsumerRebalanceListener):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
+    def offer(self) -> None:
+        """Let any other member have it, now and from now on; where there is none, it stays."""
+        if not self._offered and self._consumer is not None:
+            self._offered = True
+            log.warning("this tracker offers the lease to others: every source refuses it")
+            self._consumer._coordinator.request_rejoin()
+
+    def keep(self) -> None:
+        """Offer it no more: this tracker has use for it."""
+        self._offered = False
+
     async def on_stop(self) -> None:
         """Leave the group, so that another can take over at once."""
         await self._leave()
@@ -90,8 +102,10 @@ class Lease(Service, ConsumerRebalanceListener):
             with suppress(TimeoutError, KafkaError, ConsumerStoppedError):
                 await asyncio.wait_for(consumer.stop(), 2)
 
-    def _claim(self) -> int:
-        return 2 if self.sure else 1 if self.held else 0
+    def _claimed(self) -> int:
+        if self._offered:
+            return 0
+        return 3 if self.sure else 2 if self.held else 1
 
     @Service.task
     async def _take_part(self) -> None:
@@ -115,7 +129,7 @@ class Lease(Service, ConsumerRebalanceListener):
             heartbeat_interval_ms=2000,
             rebalance_timeout_ms=int(SESSION_SECONDS * 1000),
             # A tracker that comes must not take the lease from the one that listens.
-            partition_assignment_strategy=(Staying(self._claim),),
+            partition_assignment_strategy=(Staying(self._claimed),),
         )
         self._consumer = consumer
         try:

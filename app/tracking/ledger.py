@@ -13,6 +13,7 @@ from typing import get_args
 import msgspec
 
 from app.domain.coverage import CONTINUED, PENDING_MS, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld
+from app.domain.past import Past
 from app.domain.watchdog import State, Volumes
 from app.metrics import SOURCE_STATE
 from app.sources.source import Opened, Selection
@@ -35,6 +36,15 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+class _Closing(msgspec.Struct):
+    """A connection that has ended, but not all that came by it is kept yet."""
+
+    interval: Interval
+    sign: int
+    past: Past | None
+    under_way: int
+
+
 class Ledger:
     """The entries of one source. `put` sends a record; nothing here waits."""
 
@@ -44,7 +54,10 @@ class Ledger:
         self._told: dict[str, bytes] = {}
         self._sign = 0  # the last sign of life: milliseconds since 1970
         self._signed = 0.0  # the same, monotonic
-        self._closing: dict[str, tuple[Interval, int]] = {}  # ended, but not all that came by them is kept yet
+        self._past: Past | None = None  # what this connection was to deliver of it
+        self._under_way = 0  # lines taken by this connection that are not kept yet
+        self._come: tuple[int | None, int | None] = None, None  # cursor and time of the last one, kept or left out
+        self._closing: dict[str, _Closing] = {}
         self._outages = Outages(source, self._tell_outage)
         self.interval: Interval | None = None
         self.status = SourceStatus(
@@ -57,12 +70,15 @@ class Ledger:
         since = now if opened.since_ms is None else min(opened.since_ms, now)
         self._sign, self._signed = now, monotonic()
         self._outages.over("connected", now, self._signed)
+        self._past = Past(since, self._signed) if since < now else None
+        self._under_way, self._come = 0, (None, None)
         self.interval = Interval(
             source=self._source,
             connection=uuid.uuid4().hex[:12],
             opened=now,
             since=since,
             until=since,
+            behind=self._past is not None,
             generation=generation,
             events=[InForce(code, version, since) for code, version in selection.versions.items()],
             refused=[Refusal(code, since, what) for code, what in _shortened(selection).items()],
@@ -97,7 +113,13 @@ class Ledger:
         interval.refused += [Refusal(code, now, what) for code, what in refused.items()]
 
     def sign(self, now: int) -> None:
-        """A sign of life came.
+        """A sign of life came, and no line."""
+        if self._past is not None and self._under_way == 0:
+            self._past.sign(monotonic())
+        self._lives(now)
+
+    def _lives(self, now: int) -> None:
+        """The connection is alive.
 
         After too long without one it proves nothing: the process was frozen, and reads what the system has kept of a
         connection that may have ended long ago.
@@ -108,7 +130,7 @@ class Ledger:
 
     def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:
         """Lines came, with so many posts."""
-        self.sign(now)
+        self._lives(now)
         interval = self.interval
         if interval is None:
             return
@@ -118,19 +140,28 @@ class Ledger:
         for code, count in tagged.items():
             interval.tagged[code] = interval.tagged.get(code, 0) + count
 
+    def passed(self, lines: int, cursor: int | None, seen_ms: int | None) -> None:
+        """The source has come so far: with so many lines that are to be kept, and others that are not."""
+        self._under_way += lines
+        self._come = cursor, seen_ms
+        if self._past is not None:
+            self._past.line(monotonic())
+
     def kept(self, parcel: Parcel) -> None:
         """Posts are in Kafka, or on disk."""
         if parcel.source != self._source:
             return
-        interval = self.interval
-        if interval is None or interval.connection != parcel.connection:
-            interval, _ = self._closing.get(parcel.connection, (None, 0))
-        if interval is None:
+        interval, past = self.interval, self._past
+        if interval is not None and interval.connection == parcel.connection:
+            self._under_way -= parcel.lines
+        elif (closing := self._closing.get(parcel.connection)) is not None:
+            interval, past = closing.interval, closing.past
+            closing.under_way -= parcel.lines
+        else:
             return
         interval.posts += parcel.posts
         interval.lines += parcel.lines
-        if parcel.cursor is not None:
-            interval.cursor = parcel.cursor
+        _reach(interval, past, parcel.cursor, parcel.seen_ms)
 
     def withheld(self, posts: int) -> None:
         """The source has kept back so many more."""
@@ -149,22 +180,12 @@ class Ledger:
         if interval is None:
             return
         if not broken:
-            self.sign(now_ms())
+            self._lives(now_ms())
+        self._follow(interval)
         interval.ended = why
-        self._closing[interval.connection] = interval, self._sign
+        self._closing[interval.connection] = _Closing(interval, self._sign, self._past, self._under_way)
         self.interval = None
         self.beat(oldest_ms)
-
-    def take_back(self) -> None:
-        """The past that this connection was to deliver may not have come whole: it heard only from its opening on."""
-        interval = self.interval
-        if interval is not None:
-            interval.since = interval.opened
-            interval.until = max(interval.until, interval.opened)
-            for one in interval.events:
-                one.since = max(one.since, interval.opened)
-            for refusal in interval.refused:
-                refusal.since = max(refusal.since, interval.opened)
 
     def no_connection(self, why: str, generation: int) -> None:
         """There is none now, for this reason."""
@@ -186,6 +207,11 @@ class Ledger:
         self.status.state = state
         self.status.words = words
 
+    @property
+    def refused_ms(self) -> int:
+        """For how long the source has refused this tracker; 0 where it does not."""
+        return now_ms() - self.status.since if self.status.state == "refused" else 0
+
     def show(self, state: State) -> None:
         """The state that this process shows on /metrics: one is 1, all others are 0."""
         for one in get_args(State):
@@ -193,16 +219,19 @@ class Ledger:
 
     def beat(self, oldest_ms: int | None) -> None:
         """Write down what has changed. `oldest_ms`: when the oldest post came that is not kept yet."""
-        for connection, (closing, sign) in list(self._closing.items()):
-            closing.until = max(closing.until, sign if oldest_ms is None else min(sign, oldest_ms))
-            self._tell(closing.key, closing)
-            if closing.until >= sign:
+        for connection, one in list(self._closing.items()):
+            known = one.sign if oldest_ms is None else min(one.sign, oldest_ms)
+            _hear(one.interval, one.past, known)
+            self._tell(one.interval.key, one.interval)
+            if one.under_way == 0 and known >= one.sign:
                 del self._closing[connection]
-                self._told.pop(closing.key, None)
+                self._told.pop(one.interval.key, None)
         interval = self.interval
         if interval is not None:
-            until = self._sign if oldest_ms is None else min(self._sign, oldest_ms)
-            interval.until = max(interval.until, until)
+            if self._past is not None:
+                self._past.tick(monotonic())
+            self._follow(interval)
+            _hear(interval, self._past, self._sign if oldest_ms is None else min(self._sign, oldest_ms))
             if (
                 len(interval.events) > _MOST_EVENTS + len(self.status.events)
                 or len(interval.refused) > _MOST_REFUSED + len(self.status.refused)
@@ -210,6 +239,11 @@ class Ledger:
             ):
                 self._begin_entry(interval)
             self._tell(interval.key, interval)
+
+    def _follow(self, interval: Interval) -> None:
+        """Where nothing is under way, it goes on behind what was left out, too."""
+        if self._under_way == 0:
+            _reach(interval, self._past, *self._come)
 
     def _begin_entry(self, interval: Interval) -> None:
         """Go on in another entry: one that is written every second must not grow for weeks."""
@@ -252,3 +286,19 @@ def _shortened(selection: Selection) -> dict[str, tuple[str, ...]]:
         + ((f"and {len(what) - most:,} more",) if len(what) > most else ())
         for code, what in selection.refused.items()
     }
+
+
+def _reach(interval: Interval, past: Past | None, cursor: int | None, seen_ms: int | None) -> None:
+    """All up to a line is kept or left out."""
+    if cursor is not None:
+        interval.cursor = cursor
+    if past is not None and seen_ms is not None:
+        past.kept(seen_ms, now_ms())
+
+
+def _hear(interval: Interval, past: Past | None, until: int) -> None:
+    """What came until then is kept."""
+    if past is not None:
+        interval.behind = not past.through
+        until = past.heard(until)
+    interval.until = max(interval.until, until)

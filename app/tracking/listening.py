@@ -18,7 +18,7 @@ from app.domain.coverage import IDLE, Interval
 from app.domain.events import Event
 from app.domain.watchdog import State, Watchdog, words
 from app.metrics import CONNECTIONS
-from app.sources.source import Broken, Opened, Resume, Selection, Source
+from app.sources.source import Broken, Fact, Opened, Resume, Selection, Source
 from app.tracking.budget import Budget
 from app.tracking.filling import Filler
 from app.tracking.ledger import Ledger
@@ -30,8 +30,8 @@ STOPPED = "its tracker has stopped, or lost the lease"
 _LOOK_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 _SAY_SECONDS = 10.0
-# X delivers the past before what is new, and says nowhere that it is through; five minutes of it come in less.
-_PAST_SECONDS = 60.0
+# What a source has refused for want of room it may take later, when others have made room.
+_AGAIN_SECONDS = 900.0
 
 
 class Listener:
@@ -94,6 +94,7 @@ class Listener:
         finally:
             for task in (telling, *self._filling):
                 task.cancel()
+            self._budget.stop()
             self._ledger.no_outage(STOPPED)
             await self._ended(STOPPED, resume)
 
@@ -110,13 +111,7 @@ class Listener:
             return before
         log.info("connection ended", extra={"source": self._source.name, "why": why})
         await self._taker.settle()
-        past = interval.since < interval.opened and self._source.selective
-        soon = self._connected is not None and monotonic() - self._connected < _PAST_SECONDS
-        if taken_back := broken and past and soon:
-            self._ledger.take_back()
         self._ledger.close(why, self._taker.oldest_ms, broken=broken)
-        if taken_back:
-            return before
         cursor = self._taker.cursor
         return Resume(before.cursor if cursor is None else cursor, interval.until)
 
@@ -133,6 +128,7 @@ class Listener:
             if monotonic() - said > _SAY_SECONDS:
                 said = monotonic()
                 self._ledger.beat(self._taker.oldest_ms)
+                self._budget.watch()
                 self._ledger.tell_status()
 
     async def _wait(self, broken: Broken) -> None:
@@ -157,6 +153,7 @@ class Listener:
                 return
             self._ledger.beat(self._taker.oldest_ms)
             self._ledger.no_connection(why, self._generation)
+            self._budget.watch()
             again = f"; tries again in {words(left)}" if left >= 1 else ""
             self._ledger.say(state, why + again)
             self._ledger.tell_status()
@@ -201,8 +198,10 @@ class Listener:
                     await self._ended("the source was asked anew", resume)
                     self._opened(got)
                     self._fill(resume)
+                elif isinstance(got, Fact):
+                    self._took(self._taker.passed(got))
                 else:
-                    self._took(got)
+                    self._took(self._taker.take(got) if got else self._taker.sign())
                     await self._taker.room()
         raise Broken(Trouble.ENDED, f"{self._source.name} has ended the connection")
 
@@ -216,17 +215,17 @@ class Listener:
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
 
     def _fill(self, resume: Resume) -> None:
-        """Search for what came since it was last heard, beside the listening."""
+        """Search for what came since it was last heard, and was not found before, beside the listening."""
         interval = self._ledger.interval
-        if self._filler is None or resume.heard_ms is None or interval is None:
+        if self._filler is None or interval is None:
             return
-        task = asyncio.create_task(self._filler.fill(self._wanted(), resume.heard_ms, interval.since))
+        missed = [(resume.heard_ms, interval.since)] if resume.heard_ms is not None else []
+        task = asyncio.create_task(self._filler.fill(self._wanted(), missed))
         self._filling.add(task)
         task.add_done_callback(self._filling.discard)
 
-    def _took(self, lines: list[bytes]) -> None:
+    def _took(self, posts: int) -> None:
         now = monotonic()
-        posts = self._taker.take(lines) if lines else self._taker.sign()
         if posts:
             self._watchdog.posts(posts, now)
             self._budget.read(posts)
@@ -249,18 +248,21 @@ class Listener:
         self._ledger.selected(self._selection)
 
     async def _follow_events(self) -> None:
-        """Bring each change of an event to the source; returns when none is active."""
+        """Bring each change of an event to the source, and again what it refused; returns when none is active."""
         backoff = Backoff()
+        asked = monotonic()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             wanted = self._versions()
             if not wanted:
                 return
-            if wanted == self._asked:
+            again = bool(self._selection.refused) and monotonic() - asked >= _AGAIN_SECONDS
+            if wanted == self._asked and not again:
                 continue
+            asked, before = monotonic(), self._selection
             try:
                 await self._select()
-                if self._source.selective:
+                if self._source.selective and self._selection != before:
                     self._watchdog.selected(monotonic())
                 backoff = Backoff()
             except Broken as broken:
@@ -280,7 +282,10 @@ class Listener:
             if self._watchdog.is_dead(now):
                 raise Broken(Trouble.ENDED, "dead socket: no sign of life for 25 s")
             self._ledger.beat(self._taker.oldest_ms)
-            self._ledger.say(*self._watchdog.state(now))
+            self._budget.watch()
+            state, said = self._watchdog.state(now)
+            spent = self._budget.words()
+            self._ledger.say(state, f"{said}; {spent}" if spent else said)
             self._ledger.tell_status()
             if (over := self._budget.exceeded()) is not None:
                 raise Broken(Trouble.ENDED, over)

@@ -25,8 +25,10 @@ from app.clients.kafka import producer
 from app.errors import Unavailable
 from app.metrics import SPOOL_BYTES
 from app.settings import Settings
+from app.topics import DEAD_LETTERS
 from app.tracking.lease import Lease
 from app.tracking.parcel import Parcel
+from app.tracking.refused import is_for_size, smaller
 from app.tracking.spool import Spool, SpoolFull
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Outbox(Service):
         self._at_hand = asyncio.Lock()  # one at a time moves what waits
         self._sending = False
         self._stopped_sending = False
+        self._singly = False  # something at the head of the spool was refused for its size
         self._next = random.randrange(settings.partitions)  # noqa: S311 -- restarts shall not all begin with the first
         self.full: str | None = None  # why it takes no more
         self.on_kept: Callable[[Parcel], None] = lambda _: None  # told of each that is in Kafka or on disk
@@ -78,6 +81,10 @@ class Outbox(Service):
     def spooled(self) -> int:
         """Bytes on disk."""
         return self._spool.size
+
+    def holds(self, connection: str) -> bool:
+        """Whether posts that came by this connection are neither in Kafka nor on disk yet."""
+        return any(parcel.connection == connection for _, parcel in (*self._flying, *self._waiting))
 
     def put(self, parcel: Parcel) -> None:
         """Take a parcel. Never waits; look at `room` now and then."""
@@ -115,6 +122,7 @@ class Outbox(Service):
                     await self._send(client)
             except (KafkaError, Unavailable, OSError, TimeoutError) as error:
                 log.warning("Kafka takes no posts; they are kept", extra={"why": type(error).__name__})
+                self._singly = is_for_size(error)
                 async with self._at_hand:
                     await self._put_away()
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -175,10 +183,30 @@ class Outbox(Service):
         await asyncio.to_thread(self._spool.seal)
         await self._landed()
         parcels = await asyncio.to_thread(self._spool.first)
-        futures = [await self._hand_over(client, parcel) for parcel in await self._unsent(parcels)]
-        await asyncio.gather(*futures)
+        unsent = await self._unsent(parcels)
+        if self._singly:
+            await self._send_singly(unsent)
+            self._singly = False
+        else:
+            await asyncio.gather(*[await self._hand_over(client, parcel) for parcel in unsent])
         await asyncio.to_thread(self._spool.drop_first)
         log.info("spooled posts are in Kafka", extra={"records": len(parcels), "bytes_left": self._spool.size})
+
+    async def _send_singly(self, parcels: list[Parcel]) -> None:
+        """Send each alone, so none is refused for what lies beside it; in place of one refused what is smaller."""
+        left = deque(parcels)
+        while left:
+            # Of its own, and a new one after each refusal: what a producer sends after a batch that was refused lacks
+            # a number before it, and Kafka refuses that too.
+            async with producer(self._settings) as client:
+                try:
+                    while left:
+                        await (await self._hand_over(client, left[0]))
+                        left.popleft()
+                except KafkaError as error:
+                    if not is_for_size(error) or left[0].topic == DEAD_LETTERS.name:
+                        raise
+                    left.extendleft(reversed(smaller(left.popleft())))
 
     async def _hand_over(self, client: AIOKafkaProducer, parcel: Parcel) -> asyncio.Future[Any]:
         partition = None

@@ -21,6 +21,7 @@ class Parcel(Struct, frozen=True, array_like=True):
     cursor: int | None = None  # of posts: where to resume after them
     lines: int = 0  # of posts: with what are none
     connection: str = ""  # of posts: by which they came, as in the headers
+    seen_ms: int | None = None  # of posts: when the source saw the last of them, where it says so
 
     @property
     def size(self) -> int:

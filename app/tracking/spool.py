@@ -16,16 +16,31 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from zlib import crc32
 
 import msgspec
 
+from app.errors import UserError
 from app.tracking.parcel import Parcel, decode, encode
 
 log = logging.getLogger(__name__)
 
 FILE_BYTES = 8 * 1024 * 1024
 _HEAD = struct.Struct(">II")
+
+
+def check_usable(directory: Path) -> None:
+    """Raise UserError if nothing can be kept below the directory: else that shows only when Kafka is away."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"posts cannot be kept in {directory} ({(error.strerror or str(error)).lower()}) while Kafka is away; "
+            "set STARLING_SPOOL_DIR to a directory that can be written to"
+        ) from None
 
 
 def claim(directory: Path) -> tuple[Path, int]:

@@ -1,7 +1,8 @@
-"""Whom the lease is given to: to the one that has it, as long as that one is there.
+"""Whom the lease is given to: to the one that has it, as long as that one is there and has use for it.
 
 aiokafka's sticky assignor asks each member what it had last, and believes one that was frozen for an hour. Here each
-says how sure it is: of two that claim the lease, the one that Kafka has just confirmed it to is believed.
+says how sure it is: of two that claim the lease, the one that Kafka has just confirmed it to is believed. One whom all
+sources refuse claims less than any other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ VERSION = 0
 
 
 class Staying(AbstractPartitionAssignor):
-    """For groups that read one partition. `claim` says how sure this member is that it is its own: 0, 1 or 2."""
+    """For groups that read one partition. `claim` says how sure this member is that it is its own, from 0 on."""
 
     name = "starling-staying"
 

@@ -13,7 +13,7 @@ from app.domain.lately import Lately
 from app.domain.records import Origin, raw_headers
 from app.metrics import POSTS_HEARD, POSTS_TWICE
 from app.settings import Settings
-from app.sources.source import Broken, Source
+from app.sources.source import Broken, Fact, Source
 from app.topics import RAW
 from app.tracking.ledger import Ledger, now_ms
 from app.tracking.outbox import Outbox
@@ -47,6 +47,7 @@ class Taker:
         self._heard = POSTS_HEARD.labels(source.name)
         self._twice = POSTS_TWICE.labels(source.name)
         self.cursor: int | None = None  # of the last line taken
+        self._seen_ms: int | None = None  # when the source saw it
         self.lately = Lately()
 
     def connected(self, connection: str, generation: int) -> None:
@@ -54,6 +55,7 @@ class Taker:
         self._connection = connection
         self._generation = generation
         self._withheld = 0
+        self._seen_ms = None
 
     @property
     def oldest_ms(self) -> int | None:
@@ -80,15 +82,22 @@ class Taker:
         self._ledger.sign(now_ms())
         return 0
 
+    def passed(self, fact: Fact) -> int:
+        """So far has the source come, with lines that were left out, and no posts."""
+        self._follow(fact)
+        self._ledger.passed(0, self.cursor, self._seen_ms)
+        return self.sign()
+
     def take(self, lines: list[bytes]) -> int:
         """Take lines; returns how many posts they hold, those too that came before. Raises Broken."""
         now = now_ms()
-        posts = twice = 0
+        posts = twice = packed = 0
         tagged: dict[str, int] = {}
         fact_of, repeats = self._source.fact, self._recent.repeats
         ends: Broken | None = None
         for line in lines:
             fact = fact_of(line)
+            self._follow(fact)
             if fact.key is not None:
                 posts += 1
                 if repeats(fact.key):
@@ -101,16 +110,22 @@ class Taker:
                 self._note_withheld(fact.withheld)
             elif fact.ends is not None:
                 ends = Broken(fact.trouble, fact.ends)
-            if fact.cursor is not None:
-                self.cursor = fact.cursor
             self._pack(line, now)
+            packed += 1
         self._ledger.heard(posts, twice, tagged, now)
+        self._ledger.passed(packed, self.cursor, self._seen_ms)
         self._heard.inc(posts)
         if twice:
             self._twice.inc(twice)
         if ends is not None:
             raise ends
         return posts
+
+    def _follow(self, fact: Fact) -> None:
+        if fact.cursor is not None:
+            self.cursor = fact.cursor
+        if fact.seen_ms is not None:
+            self._seen_ms = fact.seen_ms
 
     def _note_withheld(self, total: int) -> None:
         """Notices count from the start of the connection."""
@@ -136,7 +151,16 @@ class Taker:
             self._lines, self._size, self._posts = [], 0, 0
 
     def _parcel(self, lines: list[bytes], posts: int, heard_ms: int, origin: Origin, cursor: int | None) -> Parcel:
-        made = parcel_of(self._source, lines, heard_ms, origin, self._connection, posts=posts, cursor=cursor)
+        made = parcel_of(
+            self._source,
+            lines,
+            heard_ms,
+            origin,
+            self._connection,
+            posts=posts,
+            cursor=cursor,
+            seen_ms=self._seen_ms,
+        )
         made.headers.append(("generation", str(self._generation).encode()))
         if self.lately.text:
             made.headers.append(("lately", self.lately.text.encode()))
@@ -152,9 +176,9 @@ def parcel_of(
     *,
     posts: int = 0,
     cursor: int | None = None,
+    seen_ms: int | None = None,
 ) -> Parcel:
     """Lines as a record of `raw_tweets`."""
     headers = raw_headers(source.name, source.form, heard_ms, origin, connection)
-    return Parcel(
-        RAW.name, b"\n".join(lines), headers, None, source.name, heard_ms, posts, cursor, len(lines), connection
-    )
+    value = b"\n".join(lines)
+    return Parcel(RAW.name, value, headers, None, source.name, heard_ms, posts, cursor, len(lines), connection, seen_ms)

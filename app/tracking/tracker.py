@@ -14,6 +14,7 @@ from mode import Service
 from app.clients.view import View
 from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of
 from app.domain.events import Event
+from app.domain.heard import unheard
 from app.domain.watchdog import Volumes
 from app.errors import Unavailable
 from app.settings import Settings
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 2.0
+# A holder whom every source has refused for so long offers the lease: another may have a better token.
+_REFUSED_MS = 30_000
 
 
 class Tracker(Service):
@@ -95,10 +98,19 @@ class Tracker(Service):
             tenure = self._lease.tenure
             task = self._listening = asyncio.create_task(self._listen())
             while self._lease.held and self._lease.tenure == tenure and not task.done() and not self.should_stop:
+                self._judge()
                 await self._lease.wait(_LOOK_SECONDS)
             await self._stop_listening()
             for ledger in self._ledgers.values():
-                ledger.show("standing by")
+                ledger.say("standing by", "another tracker has the lease")
+
+    def _judge(self) -> None:
+        """Whether the lease is of use here."""
+        ledgers = self._ledgers.values()
+        if any(ledger.interval is not None for ledger in ledgers):
+            self._lease.keep()
+        elif ledgers and all(ledger.refused_ms >= _REFUSED_MS for ledger in ledgers):
+            self._lease.offer()
 
     async def _stop_listening(self) -> None:
         task, self._listening = self._listening, None
@@ -137,7 +149,7 @@ class Tracker(Service):
         budget = Budget(self._settings, source.name, intervals)
         filler = None
         if self._settings.x_search and isinstance(source, Searchable):
-            filler = Filler(source, budget, self._put)
+            filler = Filler(source, budget, self._outbox, unheard(intervals))
         return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, self._sure, filler), last
 
     def _sure(self) -> bool:

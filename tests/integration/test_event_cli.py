@@ -124,7 +124,7 @@ def test_a_purge_removes_rows_and_frees_the_code(event: Event, settings: Setting
     for table in (TWEET, TWEET_RAW, EVENT_BUCKET):
         kept = {row["event_name"] for row in rows.query(settings, rows.EVERYTHING + table)}
         assert kept == {"to-keep"}
-    assert event("show", "to-purge").error == "there is no event 'to-purge'"
+    assert event("show", "to-purge").error == "there is no event 'to-purge'; `starling event list` shows all"
     assert "version 3" in done(event("create", "to-purge", "-k", "x", "--draft")), "versions go on"
 
 

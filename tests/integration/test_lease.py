@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from tempfile import mkdtemp
 
 import pytest
+from pydantic import SecretStr
 
 from app.local.stack import Stack
-from tests.support import tracking
+from tests.support import events, tracking
 from tests.support.chain import Chain, chain
 from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
@@ -66,7 +67,8 @@ def ground(stack: Stack, trackers: int = 2) -> Iterator[Ground]:
         for one in started:
             one.wait_ready()
         made = Ground(rest, simulator, started)
-        tracking.flood(rest.settings, simulator)
+        if started:
+            tracking.flood(rest.settings, simulator)
         yield made
 
 
@@ -142,6 +144,34 @@ def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None
             if gap.since / 1000 - 1 <= one["at"] < gap.until / 1000 + 1
         }
         until(lambda: due - inside <= tracking.stored(on.settings, "flood"), "all but the gap is stored, once each")
+
+
+@scenarios.add
+def a_tracker_that_every_source_refuses_leaves_the_lease_to_one_with_a_better_token(stack: Stack) -> None:
+    with ground(stack, trackers=0) as on:
+        wrong = on.settings.model_copy(update={"x_bearer_token": SecretStr("wrong"), "spool_dir": mkdtemp()})
+        with worker(wrong, "tracker") as bad:
+            bad.wait_ready()
+            events.accepted(on.settings, events.create("flood", keywords=("rotwasser",)))
+            until(lambda: tracking.state(on.settings) == "refused", "it is refused")
+            with worker(on.settings, "tracker") as good:
+                on.trackers = [bad, good]
+                good.wait_ready()
+                on.simulator.wait_connected(seconds=90)
+                assert on.holder() is good
+                assert good.term() == 0
+                until(
+                    lambda: '"lease":true' in bad.get("/sources")[1].replace(" ", ""), "the other is better than none"
+                )
+                assert "has lost the lease" in bad.log
+                good.restart()
+                on.simulator.wait_connected(seconds=90)
+                on.push(RATE)
+                on.wait_risen()
+                due = tracking.due(on.simulator, on.settings, "flood")
+                assert due
+                until(lambda: tracking.stored(on.settings, "flood") == due, "all are stored")
+                assert on.holder() is good
 
 
 together = scenarios.fixture()

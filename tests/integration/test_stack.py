@@ -130,6 +130,25 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
     assert states(Stack(tmp_path)) == {"kafka": "down", "cassandra": "down", "worker": "off"}
 
 
+def test_up_tells_what_the_worker_does_not_know_and_gives_it_that(own: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARLING_WEB_PORT", str(free_ports(1)[0]))
+    monkeypatch.setenv("STARLING_SOURCES", "none")
+    first = starling(own.directory, "up")
+    assert first.returncode == 0, first.stderr
+    monkeypatch.setenv("STARLING_SOURCES", "x")
+    monkeypatch.setenv("STARLING_X_URL", "http://127.0.0.1:9")  # nobody listens there
+    told = starling(own.directory, "up")
+    assert (told.returncode, told.stdout) == (0, "already up\n")
+    assert told.stderr.splitlines()[-1] == (
+        "the worker was started with other settings than these (STARLING_SOURCES, STARLING_X_URL); "
+        "`starling up --restart-worker` starts it with these"
+    )
+    again = starling(own.directory, "up", "--restart-worker", "--json")
+    assert again.returncode == 0, again.stderr
+    assert (json.loads(again.stdout)["started"], json.loads(again.stdout)["differs"]) == (["worker"], [])
+    assert starling(own.directory, "down").returncode == 0
+
+
 def test_a_recycled_pid_is_not_killed(tmp_path: Path) -> None:
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:

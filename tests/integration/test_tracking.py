@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.domain.events import Definition
+from app.domain.heard import Gap
 from app.local.stack import Stack
 from tests.support import rows, tracking
 from tests.support.chain import chain
@@ -83,6 +84,8 @@ def bluesky_resumed(stack: Stack, wire: str) -> None:
         tracker.restart()
         until(lambda: len(tracking.stored(rest.settings, "flood")) == 1500, "all are stored", 120, pause=0.5)
         assert tracking.heard(rest.settings, "flood").gaps == []
+        killed, resumed = tracking.ledger(rest.settings)[0]
+        assert (resumed.since, resumed.behind) == (killed.until, False)
 
 
 @scenarios.add
@@ -93,6 +96,39 @@ def bluesky_is_resumed_by_its_cursor(stack: Stack) -> None:
 @scenarios.add
 def bluesky_is_resumed_by_time_on_the_older_wire(stack: Stack) -> None:
     bluesky_resumed(stack, "v1")
+
+
+@scenarios.add
+def a_tracker_that_is_killed_while_bluesky_catches_up_has_not_heard_the_rest(stack: Stack) -> None:
+    with (
+        Simulator("--posts", "0") as simulator,
+        chain(stack, "manager", "worker", **tracking.bluesky(simulator)) as rest,
+        worker(rest.settings, "tracker") as tracker,
+    ):
+        settings = rest.settings
+        tracking.flood(settings, simulator, "jetstream")
+        simulator.push([tracking.skeet(number, f"the rotwasser rises {number}") for number in range(10)])
+        until(lambda: tracking.heard(settings, "flood").posts == 10, "the ledger has them")
+        tracker.kill()
+        simulator.wait(lambda state: not state["connections"], "nobody listens")
+        simulator.push([tracking.skeet(number, f"the rotwasser rises {number}") for number in range(10, 20)])
+        simulator.fault("slow_drip", wire="jetstream", later=True)
+        tracker.restart()
+        until(lambda: len(tracking.ledger(settings)[0]) == 2, "it is connected, and nothing has come")
+        tracker.kill()
+        killed, behind = tracking.ledger(settings)[0]
+        assert (behind.since, behind.until, behind.behind) == (killed.until, killed.until, True)
+
+        def missing() -> list[Gap]:
+            return [gap for gap in tracking.heard(settings, "flood").gaps if gap.until > killed.until]
+
+        (gap,) = until(missing, "all since then is a gap")
+        assert (gap.since, gap.why, gap.goes_on) == (killed.until, "the source has not delivered it yet", True)
+        simulator.fault("clear")
+        tracker.restart()
+        until(lambda: len(tracking.stored(settings, "flood")) == 20, "all are stored")
+        until(lambda: not missing(), "and nothing is missing")
+        assert tracking.ledger(settings)[0][2].since == killed.until
 
 
 @scenarios.add
@@ -177,6 +213,29 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
 
 
 @scenarios.add
+def a_gap_that_another_tracker_has_left_is_filled_by_the_next(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "manager", "worker", **tracking.x(simulator)) as rest,
+    ):
+        with worker(rest.settings, "tracker") as tracker:
+            tracker.wait_ready()
+            tracking.flood(rest.settings, simulator)
+            simulator.fault("status", wire="x", status=503)
+            simulator.fault("end", wire="x")
+            simulator.wait(lambda state: not state["connections"], "not connected")
+            simulator.push(tracking.stream(20))
+            simulator.wait_connected()
+            simulator.push(tracking.stream(5, 100))
+            tracking.wait_stored(rest.settings, "flood", tracking.due(simulator, rest.settings, "flood"))
+            assert len(tracking.heard(rest.settings, "flood").gaps) == 1, "nobody may fill it"
+        may = rest.settings.model_copy(update={"x_search": True})
+        with worker(may, "tracker"):
+            until(lambda: len(tracking.stored(may, "flood")) == 25, "those of the gap are stored, too")
+            until(lambda: tracking.heard(may, "flood").gaps == [], "it is made good")
+
+
+@scenarios.add
 def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
         tracking.flood(running.settings, simulator)
@@ -201,6 +260,25 @@ def the_budget_of_a_month_is_kept(stack: Stack) -> None:
         assert sum(sum(one.reads.values()) for one in intervals) == 25
         assert "STARLING_X_READS_HARD" in status.words
         tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
+
+
+@scenarios.add
+def that_the_soft_limit_is_passed_is_told_and_listened_on(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_reads_soft=20)) as running,
+    ):
+        tracking.flood(running.settings, simulator)
+        simulator.push(tracking.stream(25))
+        until(lambda: "; 25 posts read in" in tracking.ledger(running.settings)[1][0].words, "it says what was read")
+        _, (status,) = tracking.ledger(running.settings)
+        assert (status.state, "beyond the 20 set" in status.words) == ("listening", True), status.words
+        log = [one["event"] for one in running.workers["all"].complaints()]
+        assert [event for event in log if "READS" in event] == [
+            "more posts were read this month than STARLING_X_READS_SOFT"
+        ]
+        _, page = running.workers["all"].get("/metrics")
+        assert 'starling_reads_month{source="x"} 25.0' in page
 
 
 @scenarios.add

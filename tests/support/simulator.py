@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from app.demo.children import port_of, starling, stop
 from tests.support.waiting import until
 
 _ROOT = Path(__file__).parent.parent.parent
-_COMMAND = [sys.executable, "-c", "from cli import main; main()", "simulate", "--json"]
 
 
 class Simulator:
@@ -26,24 +25,18 @@ class Simulator:
 
     def __init__(self, *arguments: str, posts: int | None = 0, token: str | None = None) -> None:
         self.token = token
-        self.command = [*_COMMAND, *arguments]
+        self.arguments = ["simulate", "--json", *arguments]
         if posts is not None:
-            self.command += ["--posts", str(posts)]
+            self.arguments += ["--posts", str(posts)]
         if token is not None:
-            self.command += ["--token", token]
+            self.arguments += ["--token", token]
 
     def __enter__(self) -> Simulator:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STARLING_")}
-        self.process = subprocess.Popen(
-            self.command,
-            env=inherited | {"PYTHONPATH": str(_ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        first = self.process.stdout.readline()
-        assert first, f"the simulator ended with {self.process.wait(10)}"
-        self.port: int = json.loads(first)["port"]
+        self.process = starling(*self.arguments, env=inherited | {"PYTHONPATH": str(_ROOT)}, stdout=subprocess.PIPE)
+        port = port_of(self.process)
+        assert port is not None, f"the simulator ended with {self.process.wait(10)}"
+        self.port = port
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,15 +107,7 @@ class Simulator:
         return found
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        if self.process.stdout:
-            self.process.stdout.close()
+        stop(self.process)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, method=method)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,8 +22,6 @@ from app.domain.decisions import Answer, Command, Refused, decide
 from app.domain.events import Event
 from app.domain.rematch import Progress, Stretch
 from app.settings import Settings
-from cli.event_options import parse_box, parse_time, split_keywords, split_list, who
-from cli.terminal import safe
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COLUMNS = 80
@@ -77,6 +75,10 @@ class Ran(NamedTuple):
         return line.removeprefix("starling: ")
 
 
+class Stdin(io.BytesIO):
+    name = "<stdin>"
+
+
 Run = Callable[..., Ran]
 
 
@@ -97,7 +99,7 @@ def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def starling_event(*args: str, typed: str = "") -> Ran:
         monkeypatch.setattr(sys, "argv", ["starling", "event", *args])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Stdin(typed.encode())))
         status = 0
         try:
             cli.main()
@@ -112,100 +114,6 @@ def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def flood(run: Run, manager: Manager) -> Event:
     assert run("create", "Boulder Flood", "-k", "boulder, flood", "--language", "en").status == 0
     return manager.events["boulder-flood"]
-
-
-@pytest.mark.parametrize(
-    ("typed", "keywords"),
-    [
-        (["flood"], ("flood",)),
-        (["a, b", "c"], ("a", "b", "c")),
-        (['"flash flood"'], ('"flash flood"',)),
-        (['"here, now", there'], ('"here, now"', "there")),
-        (["“here, now”, there"], ('"here, now"', "there")),
-        (["boulder flood,#fire"], ("boulder flood", "#fire")),
-        (['"a, b'], ('"a', "b")),  # a quote that is not closed: refused later, in its own words
-    ],
-)
-def test_keywords_are_cut_at_commas_outside_of_quotes(typed: list[str], keywords: tuple[str, ...]) -> None:
-    assert split_keywords(typed) == keywords
-
-
-@pytest.mark.parametrize("typed", ["", " ", "boulder, ", ",", "a,,b", ", a", "\u200b", '"a b", '])
-def test_a_blank_keyword_in_a_list_is_refused(typed: str) -> None:
-    """Issue 3, 4: `"boulder, "` matched every post."""
-    with pytest.raises(ValueError, match="holds a blank keyword, which would match every post"):
-        split_keywords([typed])
-
-
-def test_lists_and_boxes_are_read() -> None:
-    assert split_list(["en, es", "fr"]) == ("en", "es", "fr")
-    assert parse_box("-105.4,39.9, -105,40.2") == (-105.4, 39.9, -105.0, 40.2)
-    for wrong in ("", "1,2,3", "1,2,3,4,5", "a,b,c,d"):
-        with pytest.raises(ValueError, match="is not four numbers west,south,east,north"):
-            parse_box(wrong)
-
-
-@pytest.fixture
-def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "EST+5EDT,M3.2.0,M11.1.0")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("in_new_york")
-@pytest.mark.parametrize(
-    ("typed", "moment", "notes"),
-    [
-        ("now", NOW, 0),
-        ("now+2h", NOW.replace(hour=14), 0),
-        ("now-30m", NOW.replace(hour=11, minute=30), 0),
-        ("2026-05-01T18:00Z", NOW.replace(hour=18), 0),
-        ("2026-05-01T18:00+02:00", NOW.replace(hour=16), 0),
-        ("2026-05-01T08:00", NOW, 1),
-        ("2026-05-01", NOW.replace(hour=4), 1),
-    ],
-)
-def test_a_time_without_a_zone_is_local_and_that_is_said(typed: str, moment: datetime, notes: int) -> None:
-    said: list[str] = []
-    assert parse_time(typed, "--start", NOW, said.append) == moment
-    assert len(said) == notes
-    for line in said:
-        assert line.startswith("--start is read as local time: 2026-05-01T0")
-        assert line.endswith("-04:00")
-
-
-@pytest.mark.parametrize(
-    "typed", ["", "tomorrow", "12:00", "now+2y", "now+999999w", "2026-13-01", "0001-01-01T00:00+14:00"]
-)
-def test_what_is_no_time_is_refused(typed: str) -> None:
-    with pytest.raises(ValueError, match=r"--end .* is no time: write"):
-        parse_time(typed, "--end", NOW, lambda _: None)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain ünïcödé 洪水 🌊", "plain ünïcödé 洪水 🌊"),
-        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
-        ("line\nbreak\rreturn", "line\\nbreak\\rreturn"),
-        ("\x9b2J", "\\x9b2J"),
-        ("\u202eturned", "\\u202eturned"),
-        ("👩\u200d🚒 می\u200cروم", "👩\u200d🚒 می\u200cروم"),
-        ("half \ud83c", "half \\ud83c"),
-    ],
-)
-def test_what_moves_a_cursor_is_escaped(text: str, shown: str) -> None:
-    assert safe(text) == shown
-
-
-def test_the_person_is_the_one_named_or_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STARLING_USER", "ada")
-    assert who() == "ada"
-    monkeypatch.delenv("STARLING_USER")
-    monkeypatch.setenv("LOGNAME", "grace")
-    assert who() == "grace"
 
 
 def test_an_event_is_created_shown_edited_and_has_a_history(run: Run, manager: Manager) -> None:
@@ -258,7 +166,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
         (["create", "X", "-k", 'x "y'], "keyword 'x \"y' has a quote that is not closed"),
         (["create", "X", "-k", "y,Y"], "keyword 'Y' is the same as 'y'"),
         (["create", "X", "-k", "x", "--code", "boulder-flood"], "event 'boulder-flood' exists"),
-        (["show", "nothing"], "there is no event 'nothing'"),
+        (["show", "nothing"], "there is no event 'nothing'; `starling event list` shows all"),
         (["history", "nothing"], "there is no event 'nothing'"),
         (["edit", "nothing", "-k", "x"], "there is no event 'nothing'"),
         (["edit", "nothing", "--add-keyword", "x"], "there is no event 'nothing'"),
@@ -268,7 +176,8 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
         (["edit", "boulder-flood", "--remove-keyword", "fire"], "event 'boulder-flood' has no keyword 'fire'"),
         (["edit", "boulder-flood", "--clear", "keywords"], "an event needs at least one keyword, account or box"),
         (["edit", "boulder-flood", "--clear", "keywords", "-k", "x"], "--clear keywords and a new value for it"),
-        (["edit", "boulder-flood", "--add-keyword", "x", "-k", "y"], "-k and --clear replace all keywords"),
+        (["edit", "boulder-flood", "--add-keyword", "x", "-k", "y"], "-k, --keywords-file and --clear replace all"),
+        (["edit", "boulder-flood", "--clear", "keywords", "--keywords-file", "-"], "<stdin> holds no keyword"),
         (["edit", "boulder-flood", "--name", "X", "--version", "7"], "event 'boulder-flood' is at version 1, not 7"),
         (["resume", "boulder-flood"], "event 'boulder-flood' is active: it cannot be resumed"),
         (["delete", "boulder-flood"], "event 'boulder-flood' is active: it cannot be deleted; stop it first"),
@@ -430,6 +339,29 @@ def test_control_characters_are_refused(run: Run) -> None:
     assert run("create", "ab", "-k", "x\x1by").error == r"keyword 'x\x1by' holds a control character"
 
 
+def test_keywords_come_from_a_file_or_stdin(run: Run, manager: Manager, tmp_path: Path) -> None:
+    listed = tmp_path / "keywords.txt"
+    listed.write_text('// of the flood\n#flood\n\n"here, now"\nboulder  creek\n')
+    assert run("create", "X", "-k", "first", "--keywords-file", str(listed)).status == 0
+    assert manager.events["x"].keywords == ("first", "#flood", '"here, now"', "boulder creek")
+    edited = run("edit", "x", "--keywords-file", "-", typed="rain\nsnow\n")
+    assert "`starling event rematch x` hears the past for what is new" in edited.out
+    assert manager.events["x"].keywords == ("rain", "snow")
+    both = run("edit", "x", "--clear", "keywords", "--keywords-file", "-", typed="hail\n")
+    assert both.error == "--clear keywords and a new value for it exclude each other"
+    assert run("edit", "x", "--keywords-file", "-", typed="a\n,\n").error.startswith("<stdin>, line 2: keyword ','")
+    assert run("create", "Y", "--keywords-file", str(tmp_path / "none")).status == 2
+
+
+def test_of_a_long_list_the_beginning_is_shown(run: Run, manager: Manager) -> None:
+    words = [f"w{number}" for number in range(980)]
+    run("create", "X", "--keywords-file", "-", "--account", ",".join(words[:20]), typed="\n".join(words))
+    shown = " ".join(run("show", "x").out.split())
+    assert "w18, w19 and 960 more (--all, or --json)" in shown
+    assert shown.count("more (") == 1
+    assert "w978, w979" in " ".join(run("show", "x", "--all").out.split())
+
+
 NASTY = "Evil [red]name[/red] \x1b[2J\x9b31m\u202e\x07"
 
 
@@ -448,7 +380,9 @@ def test_names_and_keywords_of_others_do_nothing_to_a_terminal(run: Run, manager
     assert "[red]name[/red]" in outputs[1].out
 
 
-def test_tables_fit_a_terminal(run: Run) -> None:
+def test_tables_fit_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
     many = ",".join(f"keyword number {number}" for number in range(300))
     run(
         "create",

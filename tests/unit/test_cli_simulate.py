@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from cli import starling
 from tests.support.simulator import Simulator
+from tests.support.workers import STARLING
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_process_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_told_in_one_line() -> None:
     with Simulator() as simulator:
-        command = [*simulator.command, "--port", str(simulator.port)]
+        command = [STARLING, *simulator.arguments, "--port", str(simulator.port)]
         second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1
     assert second.stderr == f"starling: cannot listen on 127.0.0.1:{simulator.port}: address already in use\n"

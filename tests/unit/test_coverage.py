@@ -10,8 +10,8 @@ import msgspec
 from app.domain.coverage import IDLE, InForce, Interval, Left, Outage, Refusal, SourceStatus, Withheld, entry, reads_in
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
-from app.domain.heard import Gap, active_spans, coverage, jointly
-from app.domain.reasons import Reason
+from app.domain.heard import Gap, active_spans, coverage, jointly, unheard
+from app.domain.reasons import DIED, Reason
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
 T0 = int(DAY.timestamp() * 1000)
@@ -284,3 +284,38 @@ def test_what_one_source_has_not_heard_another_may_have_heard() -> None:
     joint = jointly(event(), [*mine, other, Left(source="bluesky", since=T0 + 1_400_000, holder="a")], T0 + HOUR)
     assert joint.gaps == [(T0 + 1_400_000, T0 + 1_500_000)]
     assert (joint.active, joint.share) == (HOUR, 1 - 100_000 / HOUR)
+
+
+def test_what_no_connection_heard_and_no_search_found_is_left_to_be_filled() -> None:
+    filled = interval(300, 400, origin="search")
+    broken_off = interval(600, 700, origin="search", events=[])
+    found = unheard(
+        [interval(700, 800), interval(100, 300), interval(400, 500), interval(450, 600), filled, broken_off]
+    )
+    assert found == [(T0 + 600, T0 + 700)]
+    assert unheard([]) == unheard([interval(0, 10)]) == []
+
+
+def test_what_a_source_has_not_delivered_yet_is_said_so() -> None:
+    before, one = interval(0, HOUR // 2), interval(HOUR // 2, HOUR, None, behind=True)
+    one.opened = T0 + HOUR + 5000
+    cut = outage(HOUR // 2, HOUR + 5000, "unreachable")
+    for entries in ([before, one], [before, cut, one]):
+        (found,) = coverage(event(), entries, T0 + 2 * HOUR)
+        assert found.gaps == [gap(HOUR, "the source has not delivered it yet", 2 * HOUR, goes_on=True)]
+    one.events, one.refused = [], [Refusal("flood", one.since, (XYZ,))]
+    (found,) = coverage(event(), [before, cut, one], T0 + 2 * HOUR)
+    assert found.gaps == [gap(HOUR // 2, f"the source was not asked for it ({XYZ})", 2 * HOUR, goes_on=True)]
+
+
+def test_what_a_source_has_not_delivered_before_its_connection_ended_has_the_reason_of_that_end() -> None:
+    before, after = interval(0, HOUR // 2), interval(HOUR + 60_000, 2 * HOUR, None)
+    tries = [outage(HOUR // 2, HOUR + 5000, "unreachable"), outage(HOUR + 30_000, HOUR + 60_000, "cut")]
+    for ended, told in (("cut", ["unreachable", "cut"]), (None, ["unreachable", DIED, "cut"])):
+        one = interval(HOUR // 2, HOUR, ended, behind=True)
+        one.opened = T0 + HOUR + 5000
+        (found,) = coverage(event(), [before, *tries, one, after], T0 + 2 * HOUR)
+        (missed,) = found.gaps
+        assert (missed.since, missed.until) == (T0 + HOUR, after.since)
+        assert [reason.why for reason in missed.reasons] == told
+        assert missed.reasons[1].since == one.opened

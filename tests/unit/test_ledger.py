@@ -114,6 +114,7 @@ def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(c
     connection = made.interval.connection
     clock.now += 5000
     made.heard(2, 0, {}, clock.now)
+    made.passed(2, 7, None)
     made.close("cut", NOW + 1000, broken=True)
     assert (written.intervals[0].until, written.intervals[0].posts) == (NOW + 1000, 0)
     made.open(Opened(), Selection({"flood": 1}), 3)
@@ -124,14 +125,96 @@ def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(c
     assert second.posts == 0
 
 
-def test_the_past_that_a_broken_connection_did_not_deliver_is_not_heard(clock: Clock, written: Written) -> None:
+def lines_of(made: Ledger, count: int, cursor: int | None = None, seen: int | None = None) -> Parcel:
+    """Lines come; they are kept once `Ledger.kept` is told of the parcel."""
+    assert made.interval is not None
+    made.heard(count, 0, {}, ledgers.now_ms())
+    made.passed(count, cursor, seen)
+    connection = made.interval.connection
+    return Parcel("raw_tweets", b"a", [], None, "x", ledgers.now_ms(), count, cursor, count, connection, seen)
+
+
+def test_a_source_that_delivers_its_past_is_heard_up_to_the_last_line_that_is_kept(
+    clock: Clock, written: Written
+) -> None:
     made = opened(written, since=NOW - 60_000)
-    assert written.intervals[0].since == NOW - 60_000
     clock.now += 2000
-    made.take_back()
-    made.close("cut", None, broken=True)
+    first = lines_of(made, 10, 5, NOW - 50_000)
+    made.beat(NOW + 2000)
+    assert (written.intervals[0].until, written.intervals[0].behind) == (NOW - 60_000, True)
+    lines_of(made, 10, 9, NOW - 30_000)
+    made.kept(first)
+    made.beat(NOW + 2000)
     (one,) = written.intervals
-    assert (one.since, one.events[0].since) == (NOW, NOW)
+    assert (one.since, one.until, one.cursor, one.behind) == (NOW - 60_000, NOW - 50_000, 5, True)
+
+
+def test_a_source_that_has_caught_up_is_heard_up_to_now(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    clock.now += 2000
+    made.kept(lines_of(made, 1, 5, NOW + 1000))
+    made.beat(None)
+    (one,) = written.intervals
+    assert (one.since, one.until, one.behind) == (NOW - 60_000, NOW + 2000, False)
+
+
+def test_a_connection_that_ends_while_it_catches_up_leaves_the_rest_unheard(clock: Clock, written: Written) -> None:
+    for broken in (True, False):
+        clock.now = NOW
+        fresh = Written()
+        made = opened(fresh, since=NOW - 60_000)
+        clock.now += 2000
+        under_way = lines_of(made, 1, 5, NOW - 50_000)
+        made.close("cut", clock.now, broken=broken)
+        assert (fresh.intervals[0].until, fresh.intervals[0].cursor) == (NOW - 60_000, None)
+        made.kept(under_way)
+        made.beat(None)
+        assert (fresh.intervals[0].until, fresh.intervals[0].cursor) == (NOW - 50_000, 5)
+        clock.now += 90_000
+        made.beat(None)
+        assert fresh.intervals[0].until == NOW - 50_000
+
+
+def test_a_sign_of_life_after_a_pause_ends_the_past_once_all_is_kept(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    last = lines_of(made, 1, 5, NOW - 50_000)
+    clock.now += 10_000
+    made.sign(clock.now)
+    made.beat(NOW)
+    assert written.intervals[0].behind
+    made.kept(last)
+    made.sign(clock.now)
+    made.beat(None)
+    assert (written.intervals[0].until, written.intervals[0].behind) == (NOW + 10_000, False)
+
+
+def test_where_lines_tell_no_time_the_past_counts_as_heard_after_a_minute(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    for _ in range(60):
+        made.beat(None)
+        assert (written.intervals[0].until, written.intervals[0].behind) == (NOW - 60_000, True)
+        clock.now += 1000
+        made.kept(lines_of(made, 1))
+    made.beat(None)
+    assert (written.intervals[0].until, written.intervals[0].behind) == (clock.now, False)
+
+
+def test_what_was_left_out_moves_the_place_to_go_on_once_what_came_before_is_kept(
+    clock: Clock, written: Written
+) -> None:
+    made = opened(written)
+    first = lines_of(made, 3, 3)
+    made.passed(0, 8, NOW)
+    made.beat(None)
+    assert written.intervals[0].cursor is None
+    made.kept(first)
+    assert made.interval is not None
+    assert made.interval.cursor == 3
+    made.beat(None)
+    assert written.intervals[0].cursor == 8
+    made.passed(0, 9, NOW)
+    made.close("left", None, broken=False)
+    assert written.intervals[0].cursor == 9
 
 
 def test_a_connection_that_was_left_was_alive_to_the_last_and_a_broken_one_to_its_last_sign(
@@ -307,10 +390,10 @@ def test_a_plan_that_refuses_thousands_of_keywords_is_told_in_a_few(clock: Clock
 def test_past_that_was_not_delivered_was_not_heard_without_something_either(clock: Clock, written: Written) -> None:
     made = Ledger("x", written.put, Volumes())
     made.open(Opened(NOW - 60_000), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
-    assert written.intervals[0].refused[0].since == NOW - 60_000
-    made.take_back()
+    clock.now += 2000
     made.close("cut", None, broken=True)
-    assert written.intervals[0].refused[0].since == NOW
+    (one,) = written.intervals
+    assert (one.refused[0].since, one.refused[0].until, one.until) == (NOW - 60_000, None, NOW - 60_000)
 
 
 def told(entries: dict[str, Entry], *sources: str) -> dict[str, Entry]:

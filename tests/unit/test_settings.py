@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, state_dir
 
 
 @pytest.mark.parametrize("places", ["localhost:1", "a.example:9092,b.example:9093", "[::1]:9092", "10.0.0.1:65535"])
@@ -52,6 +52,15 @@ def test_credentials_and_their_files_must_be_there(tmp_path: Path) -> None:
 def test_addresses_and_tokens_of_sources_are_checked(name: str, value: str) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate({name: value})
+
+
+def test_an_empty_directory_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files pass on variables that are not set as empty ones; posts were kept wherever the process ran."""
+    monkeypatch.setenv("STARLING_SPOOL_DIR", "")
+    assert Settings().spool_dir is None
+    monkeypatch.setenv("STARLING_STATE_DIR", "")
+    monkeypatch.chdir(tmp_path)
+    assert state_dir() == tmp_path / ".starling"
 
 
 def test_a_token_from_a_file_may_end_with_a_line_end() -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.domain.events import Event
 from app.settings import Settings
 from app.sources.lines import Splitter
-from app.sources.source import MOST_LINE_BYTES, Broken, Fact, Opened, Resume, Selection, Source, Trouble
+from app.sources.source import MOST_LINE_BYTES, Broken, Fact, Opened, Place, Resume, Selection, Source, Trouble
 from app.sources.x import X
 from tests.builders import line, v2_payload
 from tests.support.x_server import TOKEN, TOO_MANY, FakeX, serving
@@ -163,6 +163,24 @@ async def test_a_full_plan_is_reported_and_what_was_in_force_stays(fake: FakeX, 
     assert values(fake) == [("starling:a", "#a"), ("starling:b", "#b2")]
 
 
+async def test_what_had_no_room_is_asked_for_once_others_have_made_room(fake: FakeX) -> None:
+    fake.cap = 2
+    fake.rules = [{"id": "foreign", "value": "cats"}]
+    x = source(fake, x_rules=2)
+    events = [event("a", "#a"), event("b", "#b")]
+    selection = await x.select(events)
+    assert (selection.versions, list(selection.refused)) == ({"a": 1}, ["b"])
+    fake.calls.clear()
+    assert await x.select(events) == selection
+    assert fake.asked() == ["GET stream/rules"], "a look, and nothing else"
+    fake.rules = [rule for rule in fake.rules if rule["id"] != "foreign"]
+    assert await x.select(events) == Selection({"a": 1, "b": 1})
+    fake.calls.clear()
+    await x.select(events)
+    assert fake.asked() == []
+    await x.close()
+
+
 async def test_only_as_many_rules_go_first_as_the_plan_makes_necessary(fake: FakeX) -> None:
     fake.cap = 3
     fake.rules = [{"id": "foreign", "value": "cats"}]
@@ -287,7 +305,7 @@ async def test_a_host_that_cannot_be_reached_is_named(unused_tcp_port: int) -> N
     x = X(Settings(x_url=f"http://127.0.0.1:{unused_tcp_port}", x_bearer_token=TOKEN))
     _, broken = await heard(x)
     assert broken.trouble is Trouble.NETWORK
-    assert str(broken).startswith("127.0.0.1 cannot be reached: ")
+    assert str(broken) == "127.0.0.1 cannot be reached (connection refused)"
     await x.close()
 
 
@@ -393,8 +411,8 @@ async def test_recent_search_yields_pages_as_lines(fake: FakeX, x: X) -> None:
     first = {"data": [{"id": "1", "text": "a"}], "meta": {"result_count": 1, "next_token": "1"}}
     last = {"data": [{"id": "2", "text": "b"}], "meta": {"result_count": 1}}
     fake.pages = [first, last]
-    pages = [lines async for lines in x.search([event("e", "#a"), event("f", "#a")], 1_000_500, 2_000_500)]
-    assert [b'"id": "1"' in pages[0][0], b'"id": "2"' in pages[1][0], len(pages)] == [True, True, 2]
+    found = [one async for one in x.search([event("e", "#a"), event("f", "#a")], 1_000_500, 2_000_500, Place())]
+    assert [(b'"id": "1"' in one.line, one.then) for one in found] == [(True, Place(0, "1")), (False, Place(1))]
     query = fake.calls[0][2]
     assert query["query"] == "#a"
     assert query["start_time"] == "1970-01-01T00:16:40Z"
@@ -404,4 +422,17 @@ async def test_recent_search_yields_pages_as_lines(fake: FakeX, x: X) -> None:
 
 
 async def test_recent_search_that_finds_nothing_yields_nothing(fake: FakeX, x: X) -> None:
-    assert [lines async for lines in x.search([event("e", "#a")], 0, 1000)] == []
+    assert [one async for one in x.search([event("e", "#a")], 0, 1000, Place())] == []
+
+
+async def test_recent_search_goes_on_from_a_place(fake: FakeX, x: X) -> None:
+    fake.pages = [{"data": [{"id": str(at)}], "meta": {"result_count": 1, "next_token": str(at + 1)}} for at in (0, 1)]
+    fake.pages.append({"data": [{"id": "2"}], "meta": {"result_count": 1}})
+    events = [event("e", "#a"), event("f", "#b")]
+    whole = [one async for one in x.search(events, 0, 1000, Place())]
+    assert [(one.then.query, one.then.page) for one in whole] == [
+        *[(0, "1"), (0, "2"), (1, "")],
+        *[(1, "1"), (1, "2"), (2, "")],
+    ]
+    for at, one in enumerate(whole):
+        assert [rest async for rest in x.search(events, 0, 1000, one.then)] == whole[at + 1 :]

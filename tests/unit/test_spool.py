@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import UserError
 from app.tracking import spool as spooling
 from app.tracking.parcel import Parcel
 from app.tracking.recent import Recent
-from app.tracking.spool import Spool, SpoolFull, claim
+from app.tracking.spool import Spool, SpoolFull, check_usable, claim
 
 
 def parcel(number: int, size: int = 10) -> Parcel:
@@ -137,3 +138,25 @@ def test_keys_are_remembered_for_a_while_and_not_for_ever() -> None:
     assert not recent.repeats("a")
     recent.add([hash("b")])
     assert recent.repeats("b")
+
+
+def test_a_directory_that_can_be_used_is_left_empty(tmp_path: Path) -> None:
+    check_usable(tmp_path / "new" / "spool")
+    assert list((tmp_path / "new" / "spool").iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_used_is_told_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nowhere", Path("/proc/spool")):
+        with pytest.raises(UserError, match=rf"posts cannot be kept in {wrong} \(.+\).*set STARLING_SPOOL_DIR"):
+            check_usable(wrong)
+
+
+def test_a_directory_that_can_only_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(spooling, "TemporaryFile", refused)  # root may write anywhere
+    with pytest.raises(UserError, match=r"\(permission denied\)"):
+        check_usable(tmp_path)

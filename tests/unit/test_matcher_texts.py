@@ -1,0 +1,155 @@
+"""Which words of a text a keyword takes for its own, in tables: in all scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.matching import bare, found
+
+NON_JOINER, JOINER, EMOJI = "\u200c", "\u200d", "\ufe0f"
+
+
+WHOLE_WORDS = [
+    ("fire", "fire", True),
+    ("fire", "Fire!", True),
+    ("fire", "(fire)", True),
+    ("fire", "wild-fire", True),
+    ("fire", "fire's", True),
+    ("fire", "FIRE", True),
+    ("FIRE", "fire", True),
+    ("fire", "firefox", False),
+    ("fire", "ceasefire", False),
+    ("fire", "fire_watch", False),
+    ("fire", "fire2", False),
+    ("fire", "firé", False),
+    ("fire", "fire\u0301", False),
+    ("fire", "firefox fire", True),
+    ("fire", "", False),
+    ("it's", "it’s", True),
+    ("at&t", "AT&amp;T", True),
+    ("2012", "in 2012.", True),
+    ("2012", "20123", False),
+    ("c++", "C++ and", True),
+    ("c++", "C# and", False),
+    ("hello.", "hello. you", True),
+    ("hello.", "hello you", False),
+    ("example.com/path", "see https://example.com/path?x", True),
+]
+ACCENTS = [
+    ("café", "CAFÉ", True),
+    ("café", "cafe\u0301", True),
+    ("cafe\u0301", "café", True),
+    ("cafe", "café", False),
+    ("café", "cafe", False),
+    ("straße", "STRASSE", True),
+    ("strasse", "Straße", True),
+    ("οδος", "ΟΔΟΣ", True),
+    ("istanbul", "İSTANBUL", True),
+    ("İstanbul", "ISTANBUL", True),
+    ("ırmak", "IRMAK", False),
+    ("flood", "ﬂood", True),
+]
+SEVERAL_WORDS = [
+    ("flash flood", "flash flood", True),
+    ("flash flood", "a flood in a flash", True),
+    ("flash flood", "flash floods", False),
+    ("flash flood", "flood", False),
+    ("flash flood", "flashflood", False),
+    ("a b c d", "d c b a", True),
+    ("a b c d", "d c b", False),
+    ('"flash flood"', "a FLASH flood.", True),
+    ('"flash flood"', "flash-flood", True),
+    ('"flash flood"', "flash... #flood", True),
+    ('"flash flood"', "flood flash", False),
+    ('"flash flood"', "flash big flood", False),
+    ('"flash flood"', "flash floods", False),
+    ('"flash flood"', "flashflood", False),
+    ('"flash flood"', "flash big flood, flash flood", True),
+    ('"flash flood"', f"flash{NON_JOINER} flood", True),
+    ('"flood flood"', "flood", False),
+    ('"flood flood"', "flood flood", True),
+    ('"a b a b"', "a b a b", True),
+    ('"a b a b"', "a b b a b", False),
+    ('"flash flood" kansas', "kansas: flash flood", True),
+    ('"flash flood" kansas', "kansas: flood flash", False),
+    ('"don\'t panic"', "Don’t panic", True),
+    ('"flash flood" "flood watch"', "flash flood watch", True),
+]
+MARKS = [
+    ("flood", "#flood", True),
+    ("flood", "@flood", True),
+    ("flood", "$flood", True),
+    ("#flood", "#Flood!", True),
+    ("#flood", "＃flood", True),
+    ("#flood", "flood", False),
+    ("#flood", "#floodwatch", False),
+    ("#flood", "#flood_watch", False),
+    ("#flood", "x#flood", False),
+    ("#flood", "@flood", False),
+    ("@redcross", "thanks @RedCross", True),
+    ("@redcross", "redcross", False),
+    ("@redcross", "@redcross_uk", False),
+    ("@redcross", "me@redcross", False),
+    ("$tsla", "buy $TSLA", True),
+    ("$tsla", "tsla", False),
+    ("#洪水", "#洪水 だ", True),
+    ("#洪水", "#洪水警報", False),
+    ("#洪水", "は#洪水", False),
+    ("#洪水", "#洪水・警報", True),
+    ('"#flood"', "flood", False),
+]
+SCRIPTS = [
+    ("洪水", "東京で洪水が発生", True),
+    ("洪水", "洪", False),
+    ("地震", "きのう地震がありました", True),
+    ("น้ำท่วม", "ข่าวน้ำท่วมวันนี้", True),
+    ("น้ำท่วม", "นำท่วม", False),
+    ("홍수", "홍수가 났다", True),
+    ("홍수", "대홍수", True),
+    ("한글", "한글", True),
+    ("한글", "\u1112\u1161\u11ab\u1100\u1173\u11af", True),
+    ("iphone", "新しいiPhoneです", True),
+    ("iphone", "新しいiPhone5です", False),
+    ("iphone発売", "新型iPhone発売中", True),
+    ("5g", "東京5G開始", True),
+    ("बाढ़", "बिहार में बाढ़ आई", True),
+    ("बाढ", "बाढ़ आई", False),
+    ("पान", "पानी", False),
+    ("पानी", "पानी।", True),
+    ("فيضان", "هذا فيضان كبير", True),
+    ("فيضان", "فيضانات", False),
+    ("فيضان", "فيضانٌ", False),
+    ("سیل", "سیل‌زده", False),
+    ("سیل", f"سیل{NON_JOINER} آمد", True),
+    ("می\u200cخواهم", "من می\u200cخواهم", True),
+    ("می", "می\u200cخواهم", False),
+    ("క్ష", "క్ష", True),
+    ("наводнение", "НАВОДНЕНИЕ!", True),
+    ("πλημμύρα", "ΠΛΗΜΜΎΡΑ", True),
+    ('"東京 大雨"', "東京 大雨", True),
+    ('"東京 大雨"', "東京大雨", False),
+    ('"東京 大雨"', "東京都 大雨", False),
+]
+EMOJIS = [
+    ("🔥", "hot🔥hot", True),
+    ("🔥", "hot", False),
+    ("❤", f"I❤{EMOJI}rain", True),
+    (f"❤{EMOJI}", "I ❤ rain", True),
+    ("👩", f"👩{JOINER}🚒", True),
+    (f"👩{JOINER}🚒", f"the 👩{JOINER}🚒!", True),
+    (f"👩{JOINER}🚒", "👩🚒", False),
+    ("👍", "👍🏽", True),
+    ("👍🏽", "👍🏽", True),
+    ("🇨🇭", "in 🇨🇭.", True),
+    ("rain", f"☔{EMOJI}rain☔{EMOJI}", True),
+    ("flood", f"1{EMOJI}\u20e3flood", True),
+    ("flood", f"🔥{JOINER}flood{JOINER}🔥", True),
+    ("flood", "葛\U000e0100flood", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "matches"), WHOLE_WORDS + ACCENTS + SEVERAL_WORDS + MARKS + SCRIPTS + EMOJIS
+)
+def test_a_keyword_in_a_text(keyword: str, text: str, matches: bool) -> None:
+    assert (found(keyword, bare(text)) is not None) is matches

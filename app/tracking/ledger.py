@@ -232,7 +232,8 @@ class Ledger:
                 self._past.tick(monotonic())
             self._follow(interval)
             _hear(interval, self._past, self._sign if oldest_ms is None else min(self._sign, oldest_ms))
-            if (
+            # While it is behind, the time in which others were in force is still to be heard.
+            if not interval.behind and (
                 len(interval.events) > _MOST_EVENTS + len(self.status.events)
                 or len(interval.refused) > _MOST_REFUSED + len(self.status.refused)
                 or interval.until - interval.opened > _LONGEST_MS

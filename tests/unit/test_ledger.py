@@ -378,6 +378,23 @@ def test_what_is_refused_goes_on_in_the_next_entry_and_does_not_grow_for_ever(cl
     assert max(len(one.refused) for one in written.intervals) < 250
 
 
+def test_while_a_source_catches_up_its_entry_has_all_that_was_in_force_since_then(
+    clock: Clock, written: Written
+) -> None:
+    made = opened(written, since=NOW - 60_000)
+    for version in range(2, 700):
+        clock.now += 10
+        made.selected(Selection({"flood": version}))
+        made.beat(None)
+    (one,) = written.intervals
+    assert (one.until, one.behind, len(one.events)) == (NOW - 60_000, True, 699)
+    made.kept(lines_of(made, 1, 5, ledgers.now_ms()))
+    made.beat(None)
+    one, after = written.intervals
+    assert (one.until, one.behind, one.ended) == (clock.now, False, CONTINUED)
+    assert (after.opened, [event.version for event in after.events]) == (clock.now, [699])
+
+
 def test_a_plan_that_refuses_thousands_of_keywords_is_told_in_a_few(clock: Clock, written: Written) -> None:
     made = Ledger("x", written.put, Volumes())
     refused = {f"event{code}": tuple(f"{number}: {'no' * 500}" for number in range(1000)) for code in range(10)}

@@ -15,15 +15,15 @@ from app.domain.decisions import Command, decide
 from app.domain.events import Definition
 from app.errors import UserError
 
-CREATED = datetime.now(UTC) - timedelta(days=1)
-
 
 @pytest.fixture(autouse=True)
 def heard_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that was made a day ago and is heard since."""
+    now = datetime.now(UTC)
+    created = now - timedelta(days=1)
     flood = Definition(name="flood", keywords=("flood",))
-    event = decide(Command(id="1", action="create", code="flood", at=CREATED, who="a test", definition=flood), None)
-    since, until = (int(at.timestamp() * 1000) for at in (CREATED, datetime.now(UTC)))
+    event = decide(Command(id="1", action="create", code="flood", at=created, who="a test", definition=flood), None)
+    since, until = (int(at.timestamp() * 1000) for at in (created, now))
     asked = [InForce("flood", 1, since)]
     interval = Interval(source="x", connection="c", opened=since, since=since, until=until, events=asked)
 

@@ -108,10 +108,26 @@ def plan_rules(
 
 
 def difference(in_force: Sequence[Rule], wanted: Sequence[Rule]) -> Difference:
-    """What to add and what to remove, in a stable order; a rule that X holds twice is removed once."""
-    missing = {(rule.tag, rule.value): rule for rule in wanted}
-    remove = [rule for rule in in_force if missing.pop((rule.tag, rule.value), None) is None]
-    return Difference(tuple(missing.values()), tuple(remove))
+    """What to add and what to remove, in a stable order; a rule that X holds twice is removed once.
+
+    X takes a text once, whatever its tag: what two events want alike is one rule, under the tag of either.
+    """
+    values = {rule.value for rule in wanted}
+    exact = {(rule.tag, rule.value) for rule in wanted}
+    held: set[str] = set()
+    remove: list[Rule] = []
+    for rule in sorted(in_force, key=lambda rule: (rule.tag, rule.value) not in exact):
+        name = (rule.tag, rule.value)
+        if name in exact:
+            exact.discard(name)
+            held.add(rule.value)
+        elif rule.value in values and rule.value not in held:
+            held.add(rule.value)
+        else:
+            remove.append(rule)
+    add = {rule.value: rule for rule in reversed(wanted) if rule.value not in held}
+    removed = set(map(id, remove))
+    return Difference(tuple(reversed(add.values())), tuple(rule for rule in in_force if id(rule) in removed))
 
 
 def clauses_in(rule: Rule) -> list[str]:

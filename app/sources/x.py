@@ -38,6 +38,7 @@ _SEARCHABLE_AFTER = 11.0  # seconds; X wants `end_time` to be 10 s in the past
 
 
 class _Rule(Struct, gc=False):
+    id: str | None = None
     tag: str | None = None
 
 
@@ -114,7 +115,12 @@ class X:
             return Fact()
         if read.data is not None:
             mark, length = self._mark, len(self._mark)
-            tags = [rule.tag[length:] for rule in read.matching_rules if rule.tag and rule.tag.startswith(mark)]
+            tags = [
+                code
+                for rule in read.matching_rules
+                if rule.tag and rule.tag.startswith(mark)
+                for code in self._keeper.codes(rule.id, rule.tag[length:])
+            ]
             return Fact(read.data.id, tags=tuple(dict.fromkeys(tags)) if len(tags) > 1 else tuple(tags))
         if read.limit is not None:
             return Fact(withheld=read.limit.track)

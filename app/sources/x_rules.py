@@ -30,6 +30,7 @@ class _Outcome(Struct):
     """What X made of rules that it was asked to add."""
 
     added: list[Rule] = []
+    borrowed: bool = False  # X holds one of them for another program, which may remove it
     invalid: dict[Rule, str] = {}  # X does not understand them, and why
     left: dict[Rule, str] = {}  # the plan has no room for them, or X did not say what it has against them
 
@@ -46,6 +47,9 @@ class RuleKeeper:
         self._asked: list[Event] | None = None  # what `_selection` answers, while it stands
         self._selection = Selection()
         self._lock = asyncio.Lock()
+        self._foreign: set[str] = set()  # ids of other programs' rules
+        self._sharers: dict[str, tuple[str, ...]] = {}  # text of a rule -> the events that want it
+        self._codes: dict[str, tuple[str, ...]] = {}  # id of a rule in force -> the same
         self.count: int | None = None  # rules of ours in force, once that is known
 
     async def select(self, events: Sequence[Event]) -> Selection:
@@ -61,6 +65,10 @@ class RuleKeeper:
                 self._asked = wanted if settled else None
             return self._selection
 
+    def codes(self, rule_id: str | None, tag: str) -> tuple[str, ...]:
+        """The events that a rule in force is for: its tag's, or all that want it alike."""
+        return self._codes.get(rule_id or "", (tag,))
+
     def forget(self) -> None:
         """What is in force has turned out to be something else: the next `select` looks at it."""
         self._asked = None
@@ -73,18 +81,27 @@ class RuleKeeper:
             await self._learn(outcome.invalid)
             plan = self._plan(events, held, foreign)
             outcome = await self._apply(held, plan, foreign)
-        await self._remove(held, difference(held, plan.rules).remove, keep={rule.tag for rule in _failed(outcome)})
-        self.count = len(held)
+        sharers = _sharers(plan)
         failed = _failed(outcome)
+        behind = {code for rule in failed for code in sharers[rule.value]}
+        await self._remove(held, difference(held, plan.rules).remove, keep=behind)
+        self.count = len(held)
+        self._codes = {rule.id: sharers.get(rule.value) or self._wanted_before(rule) for rule in held if rule.id}
+        in_force = {rule.value for rule in held}
+        asked = {code for value, codes in sharers.items() if value in in_force for code in codes}
+        asked |= {code for rule in held for code in self._wanted_before(rule)} & behind
+        self._sharers = sharers | {rule.value: self._wanted_before(rule) for rule in held if rule.value not in sharers}
         refused = {code: list(reasons) for code, reasons in plan.refused.items()}
         for rule, why in failed.items():
-            refused.setdefault(rule.tag, []).append(f"{rule.value[:80]}: {why}")
-        behind = {rule.tag for rule in failed}
-        asked = {rule.tag for rule in held}
+            for code in sharers[rule.value]:
+                refused.setdefault(code, []).append(f"{rule.value[:80]}: {why}")
         versions = {event.code: event.version for event in events if event.code in asked - behind}
         earlier = {code: version for code, version in self._selection.versions.items() if code in asked & behind}
         selection = Selection(earlier | versions, {code: tuple(reasons) for code, reasons in refused.items()})
-        return selection, not (failed or plan.full)
+        return selection, not (failed or plan.full or outcome.borrowed)
+
+    def _wanted_before(self, rule: Rule) -> tuple[str, ...]:
+        return self._sharers.get(rule.value, (rule.tag,))
 
     def _plan(self, events: Sequence[Event], held: Sequence[Rule], foreign: int) -> Plan:
         return plan_rules(events, held, most=self._most - foreign, length=self._length, unusable=self._unusable)
@@ -92,7 +109,7 @@ class RuleKeeper:
     async def _read(self) -> tuple[list[Rule], int]:
         """Our rules in force, and the number of others."""
         ours: list[Rule] = []
-        others = 0
+        self._foreign = set()
         page: dict[str, Any] = await self._client.get_rules()
         while True:
             for item in page.get("data") or ():
@@ -100,10 +117,10 @@ class RuleKeeper:
                 if tag.startswith(self._mark) and ":" not in tag[len(self._mark) :]:
                     ours.append(Rule(tag[len(self._mark) :], item["value"], item["id"]))
                 else:
-                    others += 1
+                    self._foreign.add(item["id"])
             following = (page.get("meta") or {}).get("next_token")
             if not following:
-                return ours, others
+                return ours, len(self._foreign)
             page = orjson.loads(await self._client.fetch("GET", RULES, {"pagination_token": following}))
 
     async def _apply(self, held: list[Rule], plan: Plan, foreign: int) -> _Outcome:
@@ -148,8 +165,11 @@ class RuleKeeper:
             elif problem is None or "cap" in problem.get("title", "").lower():
                 rest.append(rule)
             elif "duplicate" in problem.get("title", "").lower():
-                # Somebody was faster, or an answer was lost: it is in force all the same.
-                outcome.added.append(Rule(rule.tag, rule.value, str(problem.get("id") or "")))
+                # Somebody was faster, or an answer was lost: it is in force all the same. What is another program's
+                # must never be removed by us: it has no id here.
+                twin = str(problem.get("id") or "")
+                outcome.borrowed |= twin in self._foreign
+                outcome.added.append(Rule(rule.tag, rule.value, "" if twin in self._foreign else twin))
             else:
                 outcome.invalid[rule] = f"X does not understand it ({_reason(problem)})"
         full = next((error for error in errors if "cap" in error.get("title", "").lower()), None)
@@ -173,11 +193,19 @@ class RuleKeeper:
 
     async def _remove(self, held: list[Rule], rules: Sequence[Rule], keep: set[str] | None = None) -> None:
         """Remove rules, but none of the events in `keep`: what should replace them is not in force."""
-        going = [rule for rule in rules if rule.id and rule.tag not in (keep or ())]
+        going = [rule for rule in rules if rule.id and not (keep or set()).intersection(self._wanted_before(rule))]
         for start in range(0, len(going), _BATCH):
             await self._client.delete_rules([rule.id for rule in going[start : start + _BATCH]])
         gone = {rule.id for rule in going}
         held[:] = [rule for rule in held if rule.id not in gone]
+
+
+def _sharers(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """The events that want a rule, by its text."""
+    found: dict[str, tuple[str, ...]] = {}
+    for rule in plan.rules:
+        found[rule.value] = (*found.get(rule.value, ()), rule.tag)
+    return found
 
 
 def _failed(outcome: _Outcome) -> dict[Rule, str]:

@@ -268,7 +268,15 @@ class Listener:
             except Broken as broken:
                 seconds = backoff.after(broken.trouble, retry_after=broken.retry_after)
                 log.warning("the source takes no changes", extra={"source": self._source.name, "why": str(broken)})
+                self._not_taken(wanted, str(broken))
                 await asyncio.sleep(max(seconds, 1.0))
+
+    def _not_taken(self, wanted: dict[str, int], why: str) -> None:
+        """An edit that the source does not take is not in force: the ledger must not count it as heard."""
+        standing = self._selection
+        late = [code for code, version in wanted.items() if standing.versions.get(code) != version]
+        refused = standing.refused | dict.fromkeys(late, (f"what was changed last is not asked for yet: {why}",))
+        self._ledger.selected(Selection(standing.versions, refused))
 
     async def _watch(self) -> None:
         """Write down how it goes; give up a dead socket. Raises Broken."""

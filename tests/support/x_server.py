@@ -69,13 +69,13 @@ class FakeX:
             ids = set(body["delete"]["ids"])
             self.rules = [rule for rule in self.rules if rule["id"] not in ids]
             return web.json_response({"meta": {"summary": {"deleted": len(ids), "not_deleted": 0}}})
-        held = {(rule["value"], rule.get("tag")): rule["id"] for rule in self.rules}
+        held = {rule["value"]: rule["id"] for rule in self.rules}  # whatever the tag
         errors: list[dict[str, Any]] = []
         new: list[dict[str, str]] = []
         for rule in body["add"]:
             if any(bad in rule["value"] for bad in self.invalid):
                 errors.append({"value": rule["value"], "details": ["no viable alternative"], "title": "Invalid Rule"})
-            elif twin := held.get((rule["value"], rule["tag"])):
+            elif twin := held.get(rule["value"]):
                 errors.append({"value": rule["value"], "id": twin, "title": "DuplicateRule"})
             else:
                 self.made += 1

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.coverage import Interval, entry
 from app.domain.events import Event
@@ -43,9 +44,12 @@ class Told:
         self.resumed: list[Resume] = []
         self.selection = Selection({"flood": 1})
         self.selected = 0
+        self.against: Broken | None = None
 
     async def select(self, events: Sequence[Event]) -> Selection:
         self.selected += 1
+        if self.against is not None:
+            raise self.against
         return self.selection
 
     async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes] | Fact, None]:
@@ -91,14 +95,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def listened(source: Told, tmp_path: Path, last: Interval | None = None) -> AsyncIterator[Written]:
+async def listened(
+    source: Told, tmp_path: Path, last: Interval | None = None, wanted: Sequence[Event] = (EVENT,)
+) -> AsyncIterator[Written]:
     """Have it listened to; what is heard goes to the disk, as without Kafka."""
     settings, written = Settings(), Written()
     box = Outbox(settings, Lease(settings), Spool(tmp_path, 10**7), lambda _: pytest.fail("nothing is sent"))
     ledger = Ledger(source.name, written.put, Volumes())
     box.on_kept = ledger.kept
     taker = Taker(settings, source, ledger, box, Recent())
-    listener = Listener(source, taker, ledger, Budget(settings, source.name, ()), lambda: [EVENT], 1, lambda: False)
+    listener = Listener(source, taker, ledger, Budget(settings, source.name, ()), lambda: wanted, 1, lambda: False)
     async with box:
         task = asyncio.create_task(listener.run(last))
         try:
@@ -183,3 +189,18 @@ async def test_what_a_source_has_refused_is_asked_for_again(tmp_path: Path, monk
         asked = source.selected
         await asyncio.sleep(0.1)  # ten looks
         assert source.selected == asked
+
+
+async def test_an_edit_that_the_source_does_not_take_is_not_heard_whole(tmp_path: Path) -> None:
+    source, wanted = Told(lambda _: [Opened()]), [EVENT]
+    async with listened(source, tmp_path, wanted=wanted) as written:
+        await until(lambda: bool(written.intervals))
+        source.against = Broken(Trouble.HTTP, "503", retry_after=0.0)
+        wanted[:] = [replace(EVENT, version=2, keywords=("flood", "storm")), replace(EVENT, code="new")]
+        await until(lambda: bool(written.intervals[0].refused))
+        late = {one.code: one.what for one in written.intervals[0].refused}
+        assert late == dict.fromkeys(("flood", "new"), ("what was changed last is not asked for yet: 503",))
+        assert [(one.code, one.version, one.until) for one in written.intervals[0].events] == [("flood", 1, None)]
+        source.against, source.selection = None, Selection({"flood": 2, "new": 1})
+        await until(lambda: len(written.intervals[0].events) == 3)
+        assert all(one.until is not None for one in written.intervals[0].refused)

@@ -94,8 +94,8 @@ async def test_rules_of_other_programs_stay(fake: FakeX, x: X) -> None:
 async def test_a_deployment_with_a_prefix_keeps_its_own_rules(fake: FakeX, x: X) -> None:
     other = source(fake, topic_prefix="test-")
     await x.select([event("flood", "#flood")])
-    await other.select([event("flood", "#flood")])
-    assert values(fake) == [("starling:flood", "#flood"), ("starling:test-:flood", "#flood")]
+    await other.select([event("flood", "#storm")])
+    assert values(fake) == [("starling:flood", "#flood"), ("starling:test-:flood", "#storm")]
     await other.select([])
     assert values(fake) == [("starling:flood", "#flood")]
     await other.close()
@@ -149,6 +149,37 @@ async def test_a_rule_that_is_there_already_is_a_success(fake: FakeX, x: X, monk
     monkeypatch.setattr(x._client, "get_rules", nothing_yet)
     assert await x.select([event("flood", "#flood")]) == Selection({"flood": 1})
     assert [rule["id"] for rule in fake.rules] == ["old"]
+
+
+async def test_what_two_events_want_alike_is_one_rule_until_neither_wants_it(fake: FakeX, x: X) -> None:
+    one, other = event("flood", "#flood"), event("flood-2", "#flood", "#storm")
+    assert await x.select([one]) == Selection({"flood": 1})
+    both = Selection({"flood": 1, "flood-2": 1})
+    assert await x.select([one, event("flood-2", "#flood")]) == both
+    assert values(fake) == [("starling:flood", "#flood")]
+    sent = b'{"data":{"id":"7"},"matching_rules":[{"id":"r1","tag":"starling:flood"}]}'
+    assert x.fact(sent).tags == ("flood", "flood-2")
+    assert await x.select([event("flood-2", "#flood")]) == Selection({"flood-2": 1})
+    assert values(fake) == [("starling:flood", "#flood")], "the other still wants it"
+    assert x.fact(sent).tags == ("flood-2",)
+    assert await x.select([other]) == Selection({"flood-2": 1})
+    assert values(fake) == [("starling:flood-2", "#flood OR #storm")]
+    assert await x.select([]) == Selection()
+    assert fake.rules == []
+
+
+async def test_two_new_events_that_want_the_same_are_both_asked_for(fake: FakeX, x: X) -> None:
+    assert await x.select([event("a", "#flood"), event("b", "#flood")]) == Selection({"a": 1, "b": 1})
+    assert len(fake.rules) == 1
+    assert await x.select([event("b", "#flood")]) == Selection({"b": 1})
+    assert len(fake.rules) == 1
+
+
+async def test_what_another_program_asks_for_alike_is_not_ours_to_remove(fake: FakeX, x: X) -> None:
+    fake.rules.append({"value": "#flood", "tag": "theirs", "id": "f1"})
+    assert await x.select([event("flood", "#flood")]) == Selection({"flood": 1})
+    assert await x.select([]) == Selection()
+    assert values(fake) == [("theirs", "#flood")]
 
 
 async def test_a_full_plan_is_reported_and_what_was_in_force_stays(fake: FakeX, x: X) -> None:

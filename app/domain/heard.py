@@ -121,6 +121,12 @@ def active_spans(event: Event, now: int) -> list[Span]:
     return [span for span in spans if span[0] < span[1]]
 
 
+def last_heard(intervals: Iterable[Interval]) -> Interval | None:
+    """The connection to go on from: one that has got no line yet reaches as far as the one before, without a cursor."""
+    live = (one for one in intervals if one.origin == "live")
+    return max(live, key=lambda one: (one.until, one.cursor is not None, one.opened), default=None)
+
+
 def unheard(intervals: Iterable[Interval]) -> list[Span]:
     """The time between the connections of a source that no search has made good either."""
     heard = union((one.since, one.until) for one in intervals if one.origin == "live" or one.events)

@@ -14,7 +14,7 @@ from mode import Service
 from app.clients.view import View
 from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of
 from app.domain.events import Event
-from app.domain.heard import unheard
+from app.domain.heard import last_heard, unheard
 from app.domain.watchdog import Volumes
 from app.errors import Unavailable
 from app.settings import Settings
@@ -138,7 +138,7 @@ class Tracker(Service):
     async def _listener(self, source: Source) -> tuple[Listener, Interval | None]:
         entries = self._coverage.items.values()
         intervals = [one for one in intervals_of(entries) if one.source == source.name]
-        last = max((one for one in intervals if one.origin == "live"), key=lambda one: one.until, default=None)
+        last = last_heard(intervals)
         status = next((one for one in statuses_of(entries) if one.source == source.name), None)
         ledger = Ledger(source.name, self._put, status.volumes if status else Volumes())
         self._ledgers[source.name] = ledger

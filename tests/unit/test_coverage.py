@@ -10,7 +10,7 @@ import msgspec
 from app.domain.coverage import IDLE, InForce, Interval, Left, Outage, Refusal, SourceStatus, Withheld, entry, reads_in
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
-from app.domain.heard import Gap, active_spans, coverage, jointly, unheard
+from app.domain.heard import Gap, active_spans, coverage, jointly, last_heard, unheard
 from app.domain.reasons import DIED, Reason
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -284,6 +284,16 @@ def test_what_one_source_has_not_heard_another_may_have_heard() -> None:
     joint = jointly(event(), [*mine, other, Left(source="bluesky", since=T0 + 1_400_000, holder="a")], T0 + HOUR)
     assert joint.gaps == [(T0 + 1_400_000, T0 + 1_500_000)]
     assert (joint.active, joint.share) == (HOUR, 1 - 100_000 / HOUR)
+
+
+def test_a_source_goes_on_from_the_last_that_has_a_cursor_whatever_the_order_of_entries() -> None:
+    killed = interval(0, 100, None, cursor=7)
+    behind = interval(100, 100, None, behind=True)
+    searched = interval(200, 300, origin="search")
+    assert last_heard([behind, killed, searched]) == last_heard([killed, searched, behind]) == killed
+    later = interval(100, 200, None)
+    assert last_heard([later, killed]) == later
+    assert last_heard([searched]) is None
 
 
 def test_what_no_connection_heard_and_no_search_found_is_left_to_be_filled() -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from app.domain.coverage import PENDING_MS, Entry, Interval, Left, Outage, intervals_of, of_kind
+from app.domain.coverage import PENDING_MS, Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind
 from app.domain.events import Event
 from app.domain.reasons import LEAD_MS, Reason, end_of, reasons
 from app.domain.spans import Span, intersection, length, meet, rest, union
@@ -220,17 +220,21 @@ def _heard_by(code: str, intervals: Iterable[Interval]) -> list[Span]:
 def _in_force(code: str, interval: Interval) -> Iterator[Span]:
     for one in interval.events:
         if one.code == code:
-            until = interval.until if one.until is None else min(one.until, interval.until)
-            if one.since < until:
-                yield one.since, until
+            yield from _within(interval, one)
 
 
 def _refused(code: str, interval: Interval) -> Iterator[tuple[tuple[str, ...], Span]]:
     for one in interval.refused:
         if one.code == code:
-            until = interval.until if one.until is None else min(one.until, interval.until)
-            if one.since < until:
-                yield one.what, (one.since, until)
+            for span in _within(interval, one):
+                yield one.what, span
+
+
+def _within(interval: Interval, one: InForce | Refusal) -> Iterator[Span]:
+    """The time of what holds as long as the connection, where nothing else is said; none where that is empty."""
+    until = interval.until if one.until is None else min(one.until, interval.until)
+    if one.since < until:
+        yield one.since, until
 
 
 def _without(code: str, intervals: Iterable[Interval], asked: list[Span], end: int, now: int) -> list[Without]:

@@ -257,6 +257,8 @@ class Writer(Service):
             try:
                 return await self._execute(statement)
             except TRANSIENT as error:
+                if self.should_stop:
+                    raise asyncio.CancelledError from None  # the connection was ended, Cassandra has not failed
                 return await self._again(statement, unwanted, error)
 
     async def _again(

@@ -45,8 +45,9 @@ def a_token_that_is_refused_after_a_connection_is_the_reason_of_the_gap(stack: S
         assert "401" in gap.reasons[-1].why
         assert "closed the connection" in gap.why
         accepted(settings, command("edit", "flood", definition=Definition(keywords=("rotwasser", "blauwasser"))))
-        simulator.wait_connected()
-        (refused,) = [one for one in outages(settings) if "401" in one.why]
+        (refused,) = until(
+            lambda: [one for one in outages(settings) if "401" in one.why and one.ended], "the refusal is over"
+        )
         assert refused.ended == "connected"
         (gap,) = until(
             lambda: [one for one in tracking.heard(settings, "flood").gaps if not one.goes_on], "the gap is over"

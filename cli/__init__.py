@@ -84,7 +84,7 @@ def _of_setting(wrong: ValidationError) -> str:
     if not first["loc"]:
         return f"settings: {message}"
     name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
-    if name.endswith(("_TOKEN", "_PASSWORD")):
+    if name.endswith(("_TOKEN", "_PASSWORD", "_SECRET")):
         return f"setting {name}: {message}"
     return f"setting {name}: {message} (it is {first['input']!r})"
 

@@ -9,6 +9,7 @@ from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.normalization import add_normalization
+from agents.presence import Presence
 from agents.publishing import Publisher
 from agents.purging import add_purging
 from agents.rematching import add_rematching
@@ -19,12 +20,15 @@ from app import roles
 from app.clients.cassandra import Writer
 from app.clients.rematches import decode_progress
 from app.clients.view import View
+from app.domain.presence import Entry
+from app.domain.presence import entry as presence_entry
 from app.domain.rematch import Progress
 from app.faustapp import make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, REMATCHES, full_name
+from app.topics import ACTIVITY, PRESENCE, REMATCHES, full_name
+from app.tracking.lease import Lease
 from app.web.health import add_health
 from tables.known_events import KnownEvents
 
@@ -37,10 +41,12 @@ def build(role: Role, settings: Settings) -> faust.App:
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
     publisher = Publisher(app, settings)
+    presence: View[Entry] | None = None
     if role.manages:
         activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
         rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
-        services += [activity, rematches]
+        presence = View(settings, full_name(PRESENCE, settings), presence_entry)
+        services += [activity, rematches, presence]
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
         add_rematching(app, settings, ledger, rematches)
@@ -52,8 +58,10 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(writer)
         add_normalization(app, settings, events, publisher, writer)
         services.append(add_bookkeeping(app, settings, writer))
-    if role.tracks and settings.source_names:
-        services += add_tracking(app, settings, events)
+    lease = Lease(settings) if role.tracks and settings.source_names else None
+    if lease is not None:
+        services += add_tracking(app, settings, events, lease)
+    services.append(Presence(app, role, settings, events, writer=writer, lease=lease, told=presence))
     add_health(app, settings, events, writer)
     if role.rivals:
         services.append(SecondLook(app, role, settings))

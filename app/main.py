@@ -30,6 +30,7 @@ from app.settings import Settings
 from app.topics import ACTIVITY, PRESENCE, REMATCHES, full_name
 from app.tracking.lease import Lease
 from app.web.health import add_health
+from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
 
@@ -40,13 +41,13 @@ def build(role: Role, settings: Settings) -> faust.App:
     events = KnownEvents(settings)
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
-    publisher = Publisher(app, settings)
+    publisher = Publisher(app, settings, ACTIVITY)
     presence: View[Entry] | None = None
     if role.manages:
-        activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
+        activity = KnownActivity(settings)
         rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
         presence = View(settings, full_name(PRESENCE, settings), presence_entry)
-        services += [activity, rematches, presence]
+        services += [activity.view, rematches, presence]
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
         add_rematching(app, settings, ledger, rematches)

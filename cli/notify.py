@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from app.clients.mutes import put_mute, read_mutes, read_notices, remove_mute
 from app.clients.notices import Undelivered, Way, ways
 from app.domain.codes import check_code
 from app.domain.digests import compose
-from app.domain.notices import KINDS, Mute, Notice, Outcome, check_mute, notices_of, outcomes, receivers_of
+from app.domain.notices import KINDS, Kind, Mute, Notice, Outcome, check_mute, notices_of, outcomes, receivers_of
 from app.errors import UserError
 from app.settings import settings
 from cli.event_arguments import with_json
@@ -47,7 +48,7 @@ def test(*, as_json: bool) -> None:
         for way, _, said in results:
             click.echo(safe(f"{way.name} ({way.place}): {said}"))
     if not all(ok for _, ok, _ in results):
-        raise click.exceptions.Exit(FAILED)
+        sys.exit(FAILED)
 
 
 async def _try(found: Iterable[Way]) -> list[tuple[Way, bool, str]]:
@@ -99,12 +100,12 @@ def _fate(notice: Notice, became: dict[str, dict[str, Outcome]]) -> str:
 
 
 @notify.command()
-@click.option("--event", "code", default="", help="Only notices about this event alone.")
-@click.option("--kind", type=click.Choice(KINDS), default="", help="Only notices of this kind.")
+@click.option("--event", "code", help="Only notices about this event alone.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only notices of this kind.")
 @click.option("--until", metavar="TIME", help="Until when: ISO 8601, or now+2h; else until `unmute`.")
 @click.option("--why", default="", help="Reason, kept with it.")
 @with_json
-def mute(*, code: str, kind: str, until: str | None, why: str, as_json: bool) -> None:
+def mute(*, code: str | None, kind: Kind | None, until: str | None, why: str, as_json: bool) -> None:
     """Have nobody told of some notices, or of any. They are listed all the same."""
     now = datetime.now(UTC)
     try:
@@ -115,7 +116,7 @@ def mute(*, code: str, kind: str, until: str | None, why: str, as_json: bool) ->
                 at=now,
                 who=who(),
                 event=check_code(code) if code else "",
-                kind=kind,  # type: ignore[arg-type]
+                kind=kind or "",
                 until=end,
                 why=why,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from app.clients.mutes import put_mute, read_notices, remove_mute
 from app.domain.notices import Entry, Mute, Notice, Receiver, notices_of
 from app.local.stack import Stack
 from app.settings import Settings
-from tests.support import topics, tracking
+from tests.support import tracking
 from tests.support.chain import chain
 from tests.support.events import accepted, command, create
 from tests.support.place import environment, place
@@ -54,7 +55,6 @@ def mailing(**more: Any) -> Iterator[tuple[Mailbox, dict[str, Any]]]:
                     "notify_mail_from": "starling@example.org",
                     "notify_mail_to": "ana@example.org",
                     "notify_ca_file": certificates.ca_file,
-                    "notify_window": 0,
                 }
                 | more,
             )
@@ -75,7 +75,8 @@ def wait_told(hook: Hook, *names: str, seconds: float = 90) -> None:
 
 
 def starling(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": "/usr/bin:/bin", **environment(settings)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STARLING_")}
+    env = inherited | environment(settings)
     return subprocess.run([str(STARLING), *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -100,7 +101,7 @@ def a_gap_is_told_once_when_it_has_lasted_and_once_when_it_is_over(stack: Stack)
             assert told[begun]["text"] == "1 active event: flood"
             assert "x is heard again, after" in told[over]["title"]
             until(lambda: len(mailbox.mails) == 3, "by mail too")
-            assert [str(mail["Subject"]) for mail in mailbox.mails] == [
+            assert [str(mail["Subject"]).strip() for mail in mailbox.mails] == [
                 f"[Starling] {told[name]['title']}" for name in (started, begun, over)
             ]
             accepted(running.settings, command("stop", "flood"))
@@ -148,50 +149,57 @@ def a_manager_that_is_killed_while_it_tells_tells_again_and_loses_nothing(stack:
 
 @scenarios.add
 def one_of_several_managers_tells_and_what_comes_together_goes_together(stack: Stack) -> None:
-    with http_server() as hook, place(stack, **hooked(hook, notify_window=20)) as settings:
-        with worker(settings, "manager") as one, worker(settings, "manager") as other:
-            one.wait_ready()
-            other.wait_ready()
-            soon = datetime.now(UTC) + timedelta(seconds=4)
-            accepted(settings, create("first", keywords=("a",)))
-            wait_told(hook, "started:first:1")
-            names = [f"e{number}" for number in range(5)]
-            accepted(settings, *(create(name, keywords=("a",)) for name in names))
-            accepted(settings, create("timed", keywords=("a",), start=soon))
-            wait_told(hook, *(f"started:{name}:1" for name in names))
-            until(lambda: any(name.startswith("started:timed") for name in hook.told), "the schedule is told too")
-            told = {notice["id"]: notice for body in hook.taken for notice in body["notices"]}
-            (timed,) = [notice for name, notice in told.items() if name.startswith("started:timed")]
-            assert "by itself" in timed["text"] or timed["id"] == "started:timed:1"
-            assert len(hook.told) == len(set(hook.told)) == 7
-            assert len(hook.taken) <= 3, "one at once, the others together"
-            assert one.complaints() == other.complaints() == []
+    with (
+        http_server() as hook,
+        place(stack, **hooked(hook, notify_window=20)) as settings,
+        worker(settings, "manager") as one,
+        worker(settings, "manager") as other,
+    ):
+        one.wait_ready()
+        other.wait_ready()
+        soon = datetime.now(UTC) + timedelta(seconds=4)
+        accepted(settings, create("first", keywords=("a",)))
+        wait_told(hook, "started:first:1")
+        names = [f"e{number}" for number in range(5)]
+        accepted(settings, *(create(name, keywords=("a",)) for name in names))
+        accepted(settings, create("timed", keywords=("a",), start=soon))
+        wait_told(hook, *(f"started:{name}:1" for name in names))
+        until(lambda: any(name.startswith("started:timed") for name in hook.told), "the schedule is told too")
+        told = {notice["id"]: notice for body in hook.taken for notice in body["notices"]}
+        (timed,) = [notice for name, notice in told.items() if name.startswith("started:timed")]
+        assert "by itself" in timed["text"] or timed["id"] == "started:timed:1"
+        assert len(hook.told) == len(set(hook.told)) == 7
+        assert len(hook.taken) <= 3, "one at once, the others together"
 
 
 @scenarios.add
 def a_receiver_that_fails_holds_up_no_other_and_is_told_later(stack: Stack) -> None:
-    with http_server() as hook, mailing() as (mailbox, mails):
-        with place(stack, **mails, **hooked(hook)) as settings, worker(settings, "manager") as manager:
-            manager.wait_ready()
-            mailbox.refuse = ["451 later", "451 still not"]
-            accepted(settings, create("flood", keywords=("rotwasser",)))
-            wait_told(hook, "started:flood:1")
+    with (
+        http_server() as hook,
+        mailing() as (mailbox, mails),
+        place(stack, **mails, **hooked(hook)) as settings,
+        worker(settings, "manager") as manager,
+    ):
+        manager.wait_ready()
+        mailbox.refuse = ["451 later", "451 still not"]
+        accepted(settings, create("flood", keywords=("rotwasser",)))
+        wait_told(hook, "started:flood:1")
 
-            def receiver() -> Receiver | None:
-                found = items(settings).get("receiver|mail")
-                return found if isinstance(found, Receiver) and not found.ok else None
+        def receiver() -> Receiver | None:
+            found = items(settings).get("receiver|mail")
+            return found if isinstance(found, Receiver) and not found.ok else None
 
-            failing = until(receiver, "it is said to fail")
-            assert "451" in failing.words
-            assert PASSWORD not in failing.words
-            shown = json.loads(starling(settings, "notify", "list", "--json").stdout)
-            (notice,) = shown["notices"]
-            assert notice["outcomes"]["webhook"] == "told"
-            assert [one["name"] for one in shown["receivers"]] == ["mail", "webhook"]
-            assert 'starling_receiver_failing{receiver="mail"} 1.0' in manager.get("/metrics")[1]
-            until(lambda: len(mailbox.mails) == 1, "it has it at last", 120)
-            until(lambda: receiver() is None, "and is well again")
-            assert len(hook.taken) == 1
+        failing = until(receiver, "it is said to fail")
+        assert "451" in failing.words
+        assert PASSWORD not in failing.words
+        shown = json.loads(starling(settings, "notify", "list", "--json").stdout)
+        (notice,) = shown["notices"]
+        assert notice["outcomes"]["webhook"] == "told"
+        assert [one["name"] for one in shown["receivers"]] == ["mail", "webhook"]
+        assert 'starling_receiver_failing{receiver="mail"} 1.0' in manager.get("/metrics")[1]
+        until(lambda: len(mailbox.mails) == 1, "it has it at last", 120)
+        until(lambda: receiver() is None, "and is well again")
+        assert len(hook.taken) == 1
 
 
 @scenarios.add

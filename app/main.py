@@ -8,7 +8,9 @@ from mode import Service
 from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
+from agents.delivering import add_delivering
 from agents.normalization import add_normalization
+from agents.notifying import add_notifying
 from agents.presence import Presence
 from agents.publishing import Publisher
 from agents.purging import add_purging
@@ -18,16 +20,16 @@ from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
+from app.clients.notices import ways
 from app.clients.rematches import decode_progress
 from app.clients.view import View
-from app.domain.presence import Entry
-from app.domain.presence import entry as presence_entry
+from app.domain import coverage, notices, presence
 from app.domain.rematch import Progress
-from app.faustapp import make_app
+from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, PRESENCE, REMATCHES, full_name
+from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
 from app.tracking.lease import Lease
 from app.web.health import add_health
 from tables.known_activity import KnownActivity
@@ -42,17 +44,18 @@ def build(role: Role, settings: Settings) -> faust.App:
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
     publisher = Publisher(app, settings, ACTIVITY)
-    presence: View[Entry] | None = None
+    others: View[presence.Entry] | None = None
     if role.manages:
         activity = KnownActivity(settings)
         rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
-        presence = View(settings, full_name(PRESENCE, settings), presence_entry)
-        services += [activity.view, rematches, presence]
+        others = View(settings, full_name(PRESENCE, settings), presence.entry)
+        services += [activity.view, rematches, others]
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
         add_rematching(app, settings, ledger, rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
+        services += _add_notices(app, settings, events)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -62,12 +65,23 @@ def build(role: Role, settings: Settings) -> faust.App:
     lease = Lease(settings) if role.tracks and settings.source_names else None
     if lease is not None:
         services += add_tracking(app, settings, events, lease)
-    services.append(Presence(app, role, settings, events, writer=writer, lease=lease, told=presence))
+    services.append(Presence(app, role, settings, events, writer=writer, lease=lease, told=others))
     add_health(app, settings, events, writer)
     if role.rivals:
         services.append(SecondLook(app, role, settings))
     _start_with(app, services)
     return app
+
+
+def _add_notices(app: App, settings: Settings, events: KnownEvents) -> list[Service]:
+    heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
+    told: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
+    mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
+    found = list(ways(settings))
+    duty = add_notifying(app, settings, events, heard, told, mutes, [way.name for way in found])
+    for way in found:
+        add_delivering(app, settings, duty, told, way)
+    return [heard, told, mutes]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -12,6 +12,7 @@ from app.domain.coverage import Entry
 from app.domain.events import Event
 from app.domain.heard import Heard, active_in, jointly, to_ms
 from app.domain.heard import coverage as heard_of
+from app.domain.heard_plain import plain, plain_joint
 from app.domain.spans import Span
 from app.errors import UserError
 from app.settings import Settings, settings
@@ -21,8 +22,6 @@ from cli.coverage_views import (
     gap_rows,
     joint_sentence,
     left_sentences,
-    plain,
-    plain_joint,
     sentence,
     without_rows,
 )

@@ -1,15 +1,12 @@
-"""How what was heard of an event looks: on a terminal, and as JSON, where every time is ISO 8601."""
+"""How what was heard of an event looks on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 from rich.text import Text
 
-from app.domain.coverage import Interval, Outage
 from app.domain.heard import Gap, Heard, Jointly
 from app.domain.watchdog import words
 from cli.terminal import cell, moment
@@ -54,38 +51,6 @@ def without_rows(heard: Heard) -> Iterator[tuple[Text, ...]]:
         yield _row(one.since, one.until, one.what, goes_on=one.goes_on)
 
 
-def plain(heard: Heard) -> dict[str, Any]:
-    """What `--json` says of one source."""
-    return {
-        "source": heard.source,
-        "share": round(heard.share, 6),
-        "active_seconds": heard.active / 1000,
-        "heard_seconds": heard.heard / 1000,
-        "partly_seconds": heard.partly / 1000,
-        "gaps": [_plain_gap(gap) for gap in heard.gaps],
-        "without": [
-            {"from": _iso(one.since), "to": None if one.goes_on else _iso(one.until), "what": one.what}
-            for one in heard.without
-        ],
-        "left": [{"from": _iso(one.since), "to": _iso(one.until), "by": one.holder} for one in heard.left],
-        "withheld": heard.withheld,
-        "posts": heard.posts,
-        "posts_are_of_the_event": heard.exact,
-        "intervals": [_with_times(interval) for interval in heard.intervals],
-        "outages": [_with_times(outage) for outage in heard.outages],
-    }
-
-
-def plain_joint(joint: Jointly, now: int) -> dict[str, Any]:
-    """What `--json` says of all sources together."""
-    return {
-        "share": round(joint.share, 6),
-        "active_seconds": joint.active / 1000,
-        "heard_seconds": joint.heard / 1000,
-        "gaps": [{"from": _iso(since), "to": None if until >= now else _iso(until)} for since, until in joint.gaps],
-    }
-
-
 def percent(share: float) -> str:
     """One decimal, and never 100 % where something is missing."""
     return "100 %" if share == 1 else f"{min(int(share * 1000) / 10, 99.9):g} %"
@@ -94,40 +59,6 @@ def percent(share: float) -> str:
 def _percent_at_least(share: float) -> str:
     """One decimal, and never 0 % of what there is."""
     return f"{max(round(share * 100, 1), 0.1):g} %"
-
-
-def _plain_gap(gap: Gap) -> dict[str, Any]:
-    ends = [reason.until for reason in gap.reasons[:-1]]
-    to = None if gap.goes_on else _iso(gap.until)
-    return {
-        "from": _iso(gap.since),
-        "to": to,
-        "seconds": gap.seconds,
-        "why": [
-            {"from": _iso(reason.since), "to": end, "why": reason.why}
-            for reason, end in zip(gap.reasons, [*map(_iso, ends), to], strict=True)
-        ],
-    }
-
-
-_TIMES = frozenset(("opened", "since", "until", "at"))
-_NAMED_BY_OTHERS = frozenset(("tagged", "reads"))  # keys of these are codes of events, and months
-
-
-def _with_times(entry: Interval | Outage) -> Any:
-    """An entry of the ledger as it is written, but for its times."""
-    return _iso_times(msgspec.to_builtins(entry))
-
-
-def _iso_times(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_iso_times(one) for one in value]
-    if isinstance(value, dict):
-        return {
-            name: _iso(one) if name in _TIMES else one if name in _NAMED_BY_OTHERS else _iso_times(one)
-            for name, one in value.items()
-        }
-    return value
 
 
 def _row(since: int, until: int, text: str, *, goes_on: bool) -> tuple[Text, ...]:
@@ -149,10 +80,6 @@ def _why(gap: Gap) -> str:
 
 def _length(seconds: float) -> str:
     return words(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
-
-
-def _iso(ms: int | None) -> str | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
 def _shown(ms: int) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from app.demo.interrupts import deaf
 from app.demo.plan import LIVE_SECONDS, POSTS, RATE, Options
-from cli.coverage_views import plain
+from app.domain.heard_plain import plain
 from cli.demo_screen import screen_for
 from cli.terminal import prepare, print_json
 

@@ -131,7 +131,7 @@ class _Decider:
         await self._ledger.set(code, change(self._entry(code)))
 
     async def _check_in_time(self, command: Command) -> None:
-        """Raise Refused where whoever sent it waits no longer, or posts of a new bucket rule's time may be stored already.
+        """Raise Refused where its sender waits no longer, or posts of a new bucket rule's time may be stored already.
 
         The latter not if the rule was told: by a manager that died before its table had it.
         """

@@ -25,10 +25,12 @@ _COMMANDS = {
     "down": "cli.stack",
     "event": "cli.event",
     "migrate": "cli.migrate",
+    "notify": "cli.notify",
     "replay": "cli.replay",
     "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
+    "user": "cli.user",
     "worker": "cli.worker",
 }
 
@@ -84,7 +86,7 @@ def _of_setting(wrong: ValidationError) -> str:
     if not first["loc"]:
         return f"settings: {message}"
     name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
-    if name.endswith(("_TOKEN", "_PASSWORD", "_SECRET")):
+    if name.endswith(("_TOKEN", "_PASSWORD", "_SECRET", "_WEBHOOK")):
         return f"setting {name}: {message}"
     return f"setting {name}: {message} (it is {first['input']!r})"
 

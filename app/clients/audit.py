@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
 from app.clients.compacted import POLL_MS, has_reached, reader
-from app.clients.kafka import unreachable
+from app.clients.kafka import producer, unreachable
 from app.domain.audit import Audited
 from app.settings import Settings
-from app.topics import AUDIT
+from app.topics import AUDIT, full_name
 
 _decode = msgspec.json.Decoder(Audited).decode
 
@@ -31,6 +33,17 @@ async def read_newest(settings: Settings, most: int) -> list[Audited]:
         except (KafkaError, OSError, TimeoutError) as error:
             raise unreachable(settings, error) from None
     return sorted(found, key=lambda entry: entry.at, reverse=True)
+
+
+async def write(settings: Settings, who: str, action: str, target: str, detail: dict[str, Any]) -> None:
+    """Write an entry from a command line. Raises Unavailable."""
+    entry = Audited(at=datetime.now(UTC), who=who, by="direct", action=action, target=target, detail=detail)
+    async with producer(settings) as sender:
+        try:
+            async with asyncio.timeout(settings.command_timeout):
+                await sender.send_and_wait(full_name(AUDIT, settings), msgspec.json.encode(entry), who.encode())
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise unreachable(settings, error) from None
 
 
 def _entry(value: bytes | None) -> Audited | None:

@@ -97,10 +97,14 @@ class Commanding(Service):
         """Have a command decided. Raises Unavailable, after which it is not carried out any more."""
         patience = self._settings.command_timeout
         command = msgspec.structs.replace(command, expires=datetime.now(UTC) + timedelta(seconds=patience))
-        future = self._waiting[command.id] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[command.id] = future
         try:
             await self._send(
-                full_name(EVENT_COMMANDS, self._settings), command.code.encode(), msgspec.json.encode(command), partition
+                full_name(EVENT_COMMANDS, self._settings),
+                command.code.encode(),
+                msgspec.json.encode(command),
+                partition,
             )
             async with asyncio.timeout(patience + _GRACE):
                 return await future
@@ -117,4 +121,4 @@ class Commanding(Service):
         """The answer that can be read off the event itself, where it was lost on its way."""
         event = self._known(command.code)
         done = next((one for one in reversed(event.history) if one.command == command.id), None) if event else None
-        return done and Answer(id=command.id, code=command.code, accepted=True, version=done.version)
+        return Answer(id=command.id, code=command.code, accepted=True, version=done.version) if done else None

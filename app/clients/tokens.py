@@ -1,7 +1,8 @@
 """Tokens: JSON Web Tokens (RFC 7519) signed with the secret of this installation, HS256.
 
 Three kinds, told apart by their audience: *bearer* tokens for programs, *sessions* for the cookie of a browser, and
-*links* that sign in once. None says what its person may do: that is looked up each time, so that a change counts at once.
+*links* that sign in once. None says what its person may do: that is looked up each time, so that a change counts at
+once.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from msgspec import Struct
 
 from app.domain.codes import check_code, code_of
 from app.domain.events import Change, Definition, Event, Rematch, Status, check_selects
-from app.domain.people import is_name
 from app.domain.partitioning import DAY, EXPECTED_RATE, HOUR, MINUTE, TEN_MINUTES, BucketRule, rule_for
+from app.domain.people import is_name
 
 Action: TypeAlias = Literal[
     "create", "edit", "start", "pause", "resume", "stop", "archive", "delete", "purge", "refresh", "reshard", "rematch"

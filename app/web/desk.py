@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,18 +15,24 @@ from aiokafka.errors import KafkaError
 from agents.sending import Outgoing, send_all
 from app.clients.commanding import Commanding
 from app.clients.event_commands import new_command
+from app.clients.tokens import Invalid
 from app.clients.view import View
+from app.domain import presence
 from app.domain.audit import Audited
 from app.domain.coverage import Entry
 from app.domain.decisions import Action, Answer
 from app.domain.events import Event
+from app.domain.notices import Entry as NoticeEntry
+from app.domain.notices import Mute
 from app.domain.people import Caller, Person
 from app.domain.rematch import Progress
 from app.errors import Unavailable
 from app.faustapp import App
 from app.settings import Settings
-from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, full_name
+from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
+from app.web.door import Door
 from app.web.problems import Failed
+from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
 log = logging.getLogger(__name__)
@@ -38,23 +45,34 @@ class Desk:
 
     app: App
     settings: Settings
-    known: KnownEvents
-    ledger: View[Entry]
-    activity: View[bytes]
+    events: KnownEvents
+    heard: View[Entry]
+    activity: KnownActivity
     rematches: View[Progress]
+    processes: View[presence.Entry]
+    notices: View[NoticeEntry]
+    mutes: View[Mute]
     people: View[Person]
+    used_links: View[bytes]
+    description: Callable[[], dict[str, Any]] = dict  # of the API
 
     def __post_init__(self) -> None:
-        self.commanding = Commanding(self.settings, self._send, self.known.view.items.get)
+        self.door = Door(self.settings, self.people)
+        self._using_link = asyncio.Lock()
+        self.commanding = Commanding(self.settings, self._send, self.events.view.items.get)
 
     @property
-    def views(self) -> tuple[View[Any], ...]:
-        """The views that pages need to be complete."""
-        return self.known.view, self.ledger, self.activity, self.rematches, self.people
+    def waits_for(self) -> list[str]:
+        """Topics that are not yet read whole, so that pages would show only a part."""
+        views: tuple[View[Any], ...] = (
+            *(self.events.view, self.heard, self.activity.view, self.rematches),
+            *(self.processes, self.notices, self.mutes, self.people, self.used_links),
+        )
+        return [view.topic for view in views if not view.complete]
 
     def event(self, code: str) -> Event:
         """An event as it stands. Raises Failed."""
-        found = self.known.view.items.get(code)
+        found = self.events.view.items.get(code)
         if found is None:
             raise Failed(404, f"there is no event {code!r}", reason="unknown")
         return found
@@ -75,9 +93,9 @@ class Desk:
         answer = await self.commanding.ask(new_command(action, code, caller.name, why, **rest))
         if not answer.accepted:
             raise self._refusal(answer)
-        before = self.known.view.items.get(code)
+        before = self.events.view.items.get(code)
         await self.caught_up()
-        event = self.known.view.items.get(code, before)
+        event = self.events.view.items.get(code, before)
         if event is None:
             raise Failed(404, f"event {code!r} is gone again", reason="unknown")
         return event
@@ -98,7 +116,7 @@ class Desk:
         """Return once the view of events has what a manager has just told. Raises Unavailable."""
         try:
             async with asyncio.timeout(self.settings.command_timeout):
-                await self.known.view.catch_up()
+                await self.events.view.catch_up()
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"it was done, but Kafka does not tell how it stands ({type(error).__name__})") from None
 
@@ -107,12 +125,19 @@ class Desk:
         value = None if person is None else msgspec.json.encode(person)
         await self.tell(Outgoing(full_name(PEOPLE, self.settings), name.encode(), value))
 
+    async def use_link(self, link: str) -> None:
+        """Note that a link has signed somebody in. Raises Invalid where it had before, Unavailable."""
+        async with self._using_link:
+            await self.used_links.catch_up()
+            if link in self.used_links.items:
+                raise Invalid("it has been used before")
+            await self.tell(Outgoing(full_name(USED_LINKS, self.settings), link.encode(), b"used"))
+            await self.used_links.catch_up()
+
     async def audit(self, caller: Caller, action: str, address: str, **rest: Any) -> None:
         """Write an entry of the audit log; where Kafka is away, it is in the process's own log."""
         entry = Audited(at=datetime.now(UTC), who=caller.name, by=caller.by, action=action, address=address, **rest)
         try:
-            await self.tell(
-                Outgoing(full_name(AUDIT, self.settings), caller.name.encode(), msgspec.json.encode(entry))
-            )
+            await self.tell(Outgoing(full_name(AUDIT, self.settings), caller.name.encode(), msgspec.json.encode(entry)))
         except Unavailable as away:
             log.warning("not in the audit log", extra={"entry": msgspec.to_builtins(entry), "why": str(away)})

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+PLACES = (("/", "Events"),)  # of the navigation
 
 
 class Rendering:
@@ -26,7 +27,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"moment": moment, "number": number}
-        self._templates.globals |= {"static": _static}
+        self._templates.globals |= {"static": _static, "places": PLACES}
 
     def page(self, template: str, shown: Mapping[str, object]) -> str:
         """A page, or a part of one."""

@@ -3,7 +3,8 @@
 To add a part: a module in `app/web/api` or `app/web/pages` with handlers and a list `ROUTES`, and its name in
 `app/web/register.py`. A handler takes an `Asked` and gives a `Reply` (JSON), a `Page`, a `Redirect`, or a response of
 aiohttp's for what flows; what goes wrong it raises as `Failed`. Paths that begin with `/api/` answer JSON and problems,
-all others pages. Every request but GET is written down in the audit log, with what the handler has put in `Asked.detail`.
+all others pages. Every request but GET is written down in the audit log, with what the handler has put in
+`Asked.detail`.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from app.clients.tokens import Invalid
 from app.domain.people import Caller, Right
 from app.errors import Unavailable
 from app.web.desk import Desk
-from app.web.door import CSRF_FIELD, CSRF_HEADER, NOBODY, Door
+from app.web.door import CSRF_FIELD, CSRF_HEADER, NOBODY
 from app.web.problems import MEDIA_TYPE, Failed
 from app.web.rendering import Rendering
-from app.web.routes import API, Answer, Asked, Page, Redirect, Reply, Route
+from app.web.routes import API, PATIENCE, Answer, Asked, Page, Redirect, Reply, Route
 
 log = logging.getLogger(__name__)
 MOST_IN_HAND = 64  # requests; what flows is bounded by whoever lets it flow
@@ -41,9 +41,9 @@ _SAFE = {
 class Serving:
     """Answers the requests of one process."""
 
-    def __init__(self, desk: Desk, door: Door, rendering: Rendering) -> None:
+    def __init__(self, desk: Desk, rendering: Rendering) -> None:
         self._desk = desk
-        self._door = door
+        self._door = desk.door
         self._rendering = rendering
         self._in_hand = 0
 
@@ -73,38 +73,39 @@ class Serving:
         return self._problem(request, Failed(error.status, detail, headers=headers), NOBODY)
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
-        caller = NOBODY
+        asked = Asked(route, request, self._desk, NOBODY)
         try:
-            if not self._door.is_our_host(request):
-                raise Failed(421, f"this server is not {request.host[:100]!r} (STARLING_WEB_URL)")
-            if self._in_hand >= MOST_IN_HAND:
-                raise Failed(503, "too many requests at once", headers={"Retry-After": "1"})
-            self._in_hand += 1
-            try:
-                async with asyncio.timeout(route.patience):
-                    caller = await self._caller(route, request)
-                    asked = await self._read(route, request, caller)
-                if route.patience is not None:
-                    async with asyncio.timeout(route.patience):
-                        return await self._answered(asked)
-            finally:
-                self._in_hand -= 1
-            return await self._answered(asked)
-        except Failed as failed:
-            if failed.problem.status == HTTPStatus.UNAUTHORIZED and not route.of_api:
-                return self._to_sign_in(request)
-            return self._problem(request, failed, caller)
-        except Unavailable as away:
-            return self._problem(request, Failed(503, str(away), headers={"Retry-After": "5"}), caller)
-        except TimeoutError:
-            return self._problem(request, Failed(503, "this took too long", headers={"Retry-After": "5"}), caller)
-        except web.HTTPRequestEntityTooLarge:
-            return self._problem(request, Failed(413, "more than this server takes at once"), caller)
+            return await self._answered_in_time(asked)
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:
-            log.exception("a request failed", extra={"route": route.name})
-            return self._problem(request, Failed(500, "something went wrong here; the log says what"), caller)
+        except Exception as error:
+            failed = _failed(error, route)
+        if failed.problem.status == HTTPStatus.UNAUTHORIZED and not route.of_api:
+            return self._to_sign_in(request)
+        return self._problem(request, failed, asked.caller)
+
+    async def _answered_in_time(self, asked: Asked) -> web.StreamResponse:
+        """The answer; what flows is begun in time, and may then last."""
+        patience = asked.route.patience
+        if self._in_hand >= MOST_IN_HAND:
+            raise Failed(503, "too many requests at once", headers={"Retry-After": "1"})
+        self._in_hand += 1
+        try:
+            async with asyncio.timeout(patience or PATIENCE):
+                await self._fill(asked)
+                if patience is not None:
+                    return await self._answered(asked)
+        finally:
+            self._in_hand -= 1
+        return await self._answered(asked)
+
+    async def _fill(self, asked: Asked) -> None:
+        """Find out who asks, and what for. Raises Failed, Unavailable."""
+        request = asked.request
+        if not self._door.is_our_host(request):
+            raise Failed(421, f"this server is not {request.host[:100]!r} (STARLING_WEB_URL)")
+        asked.caller = await self._caller(asked.route, request)
+        await self._read(asked)
 
     async def _caller(self, route: Route, request: web.Request) -> Caller:
         try:
@@ -118,27 +119,26 @@ class Serving:
                 return NOBODY
             raise Failed(401, "sign in, or send a token", headers={"WWW-Authenticate": "Bearer"})
         code = request.match_info.get("code")
-        event = self._desk.known.view.items.get(code) if code is not None else None
+        event = self._desk.events.view.items.get(code) if code is not None else None
         if not caller.may(route.right, event.owners if event is not None else ()):
             raise Failed(403, f"{caller.name} ({caller.rank}) may not do this")
         return caller
 
-    async def _read(self, route: Route, request: web.Request, caller: Caller) -> Asked:
-        asked = Asked(route, request, self._desk, caller)
+    async def _read(self, asked: Asked) -> None:
+        route, request = asked.route, asked.request
         if route.query is not None:
             asked.query = _converted(_fields(request.query, route.query), route.query, "the query")
         if not route.changes:
-            return asked
+            return
         body = await _bytes(request, route.most_bytes)
-        form: Any = MultiDict()
-        if route.body is not None and route.of_api:
-            asked.body = _json(request, body, route)
-        elif not route.of_api:
-            form = await request.post()
-            if route.body is not None:
-                asked.body = _converted(_fields(form, route.body), route.body, "the form")
-        self._check_intended(request, caller, str(form.get(CSRF_FIELD, "")))
-        return asked
+        form = MultiDict[Any]() if route.of_api else MultiDict[Any](await request.post())
+        if route.body is not None:
+            asked.body = (
+                _json(request, body, route)
+                if route.of_api
+                else _converted(_fields(form, route.body), route.body, "the form")
+            )
+        self._check_intended(request, asked.caller, str(form.get(CSRF_FIELD, "")))
 
     def _check_intended(self, request: web.Request, caller: Caller, given: str) -> None:
         """Raise Failed where another site may have made a browser send this."""
@@ -213,6 +213,22 @@ class Serving:
         """Ask for a token first; a page that was only looked at is come back to."""
         back = f"?next={quote(request.path_qs, safe='')}" if request.method in ("GET", "HEAD") else ""
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": SIGN_IN + back})
+
+
+def _failed(error: Exception, route: Route) -> Failed:
+    """What a client is told of an error."""
+    again = {"Retry-After": "5"}
+    match error:
+        case Failed():
+            return error
+        case Unavailable():
+            return Failed(503, str(error), headers=again)
+        case TimeoutError():
+            return Failed(503, "this took too long", headers=again)
+        case web.HTTPRequestEntityTooLarge():
+            return Failed(413, "more than this server takes at once")
+    log.error("a request failed", extra={"route": route.name}, exc_info=error)
+    return Failed(500, "something went wrong here; the log says what")
 
 
 async def _make_safe(_: web.Request, response: web.StreamResponse) -> None:

@@ -8,7 +8,9 @@ from mode import Service
 from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
+from agents.delivering import add_delivering
 from agents.normalization import add_normalization
+from agents.notifying import add_notifying
 from agents.publishing import Publisher
 from agents.purging import add_purging
 from agents.rematching import add_rematching
@@ -17,14 +19,16 @@ from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
+from app.clients.notices import ways
 from app.clients.rematches import decode_progress
 from app.clients.view import View
+from app.domain import coverage, notices
 from app.domain.rematch import Progress
-from app.faustapp import make_app
+from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, REMATCHES, full_name
+from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, REMATCHES, full_name
 from app.web.health import add_health
 from tables.known_events import KnownEvents
 
@@ -46,6 +50,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_rematching(app, settings, ledger, rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
+        services += _add_notices(app, settings, events)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -59,6 +64,17 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(SecondLook(app, role, settings))
     _start_with(app, services)
     return app
+
+
+def _add_notices(app: App, settings: Settings, events: KnownEvents) -> list[Service]:
+    heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
+    told: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
+    mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
+    found = list(ways(settings))
+    duty = add_notifying(app, settings, events, heard, told, mutes, [way.name for way in found])
+    for way in found:
+        add_delivering(app, settings, duty, told, way)
+    return [heard, told, mutes]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -41,3 +41,11 @@ READS_FORECAST = Gauge(
     ["source"],
 )
 SPOOL_BYTES = Gauge("starling_spool_bytes", "Posts kept on disk while Kafka is away")
+NOTICES = Counter("starling_notices", "Notices made by this process", ["kind"])
+NOTICE_MESSAGES = Counter(
+    "starling_notice_messages",
+    "Messages with notices, by what became of a try: told, failed, given up",
+    ["receiver", "outcome"],
+)
+NOTICES_PENDING = Gauge("starling_notices_pending", "Notices that a receiver has not been told of", ["receiver"])
+RECEIVER_FAILING = Gauge("starling_receiver_failing", "1 while a receiver of notices does not take them", ["receiver"])

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import time
+from email.utils import getaddresses
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,6 +29,16 @@ def state_dir() -> Path:
 
 
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:\[\]]+):\d{1,5}")
+
+
+_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]]+@[^\s@<>,;:\"()]+")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Settings(BaseSettings):
@@ -98,6 +112,23 @@ class Settings(BaseSettings):
     bluesky_zstd: bool = Field(False, description="have frames compressed (v2 only): less traffic, more CPU")
     bluesky_filter: bool = Field(False, description="keep only posts that match an event; rematch hears no more then")
 
+    # --- notices
+    notify_webhook: SecretStr | None = Field(None, description="address that notices are posted to")
+    notify_webhook_secret: SecretStr | None = Field(None, description="signs what is posted (HMAC-SHA256)")
+    notify_webhook_plain: bool = Field(False, description="allow http:// to other hosts than this one")
+    notify_smtp_host: str = Field("", description="mail server that notices are sent by")
+    notify_smtp_port: int = Field(587, ge=1, le=65535, description="of it; 465 with tls")
+    notify_smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="starttls, tls or none")
+    notify_smtp_username: str | None = Field(None, description="where the server asks for one")
+    notify_smtp_password: SecretStr | None = Field(None, description="of that user")
+    notify_mail_from: str = Field("", description="address that mails come from")
+    notify_mail_to: str = Field("", description="addresses that mails go to, comma between them")
+    notify_mail_daily_at: time | None = Field(None, description="HH:MM (UTC): one mail a day; else as it happens")
+    notify_ca_file: FilePath | None = Field(None, description="CA bundle of the webhook's or mail server's certificate")
+    notify_window: float = Field(60, ge=0, description="seconds after a message in which notices wait for the next")
+    notify_gap_seconds: float = Field(60, ge=5, description="seconds that a gap lasts before it is told, and its end")
+    notify_dead_letters: int = Field(60, ge=1, description="dead letters a minute, beyond which it is told")
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
@@ -126,6 +157,44 @@ class Settings(BaseSettings):
             raise ValueError("a token has no blanks, line breaks or characters beyond ASCII")
         return SecretStr(text) if text else None
 
+    @field_validator("notify_webhook")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        if not text:
+            return None
+        try:
+            parts = urlsplit(text)
+            sound = parts.scheme in ("http", "https") and parts.hostname and text.isprintable() and " " not in text
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("write https://host/path")
+        return SecretStr(text)
+
+    @field_validator("notify_webhook_secret")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""  # a file's last line has an end
+        return SecretStr(text) if text else None
+
+    @field_validator("notify_mail_from", "notify_mail_to")
+    @classmethod
+    def _mail_addresses(cls, value: str, info: ValidationInfo) -> str:
+        addresses = [address for _, address in getaddresses([value])] if value else []
+        if not value.isprintable() or not all(_MAIL.fullmatch(address) for address in addresses):
+            raise ValueError("write name@host, with commas between several")
+        if info.field_name == "notify_mail_from" and len(addresses) > 1:
+            raise ValueError("write one address")
+        return value
+
+    @field_validator("notify_mail_daily_at")
+    @classmethod
+    def _utc(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("write HH:MM, which is UTC")
+        return value
+
     @field_validator("spool_dir", mode="before")
     @classmethod
     def _directory(cls, value: object) -> object:
@@ -149,6 +218,11 @@ class Settings(BaseSettings):
         return self._listed(self.sources)
 
     @property
+    def mail_receivers(self) -> list[str]:
+        """Addresses that mails go to."""
+        return [address for _, address in getaddresses([self.notify_mail_to])]
+
+    @property
     def spool(self) -> Path:
         """Where posts are kept while Kafka is away."""
         return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
@@ -164,6 +238,25 @@ class Settings(BaseSettings):
     def _credentials(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
             raise ValueError("SASL needs STARLING_KAFKA_USERNAME and STARLING_KAFKA_PASSWORD")
+        return self
+
+    @model_validator(mode="after")
+    def _notified(self) -> Settings:
+        parts = urlsplit(self.notify_webhook.get_secret_value() if self.notify_webhook is not None else "")
+        if parts.scheme == "http" and not self.notify_webhook_plain and not _is_loopback(parts.hostname or ""):
+            raise ValueError("STARLING_NOTIFY_WEBHOOK is not https; STARLING_NOTIFY_WEBHOOK_PLAIN=true allows it")
+        if not self.notify_smtp_host:
+            return self
+        if not (self.notify_mail_from and self.notify_mail_to):
+            raise ValueError("STARLING_NOTIFY_SMTP_HOST needs STARLING_NOTIFY_MAIL_FROM and STARLING_NOTIFY_MAIL_TO")
+        if bool(self.notify_smtp_username) != bool(self.notify_smtp_password):
+            raise ValueError("STARLING_NOTIFY_SMTP_USERNAME and STARLING_NOTIFY_SMTP_PASSWORD belong together")
+        if (
+            self.notify_smtp_password
+            and self.notify_smtp_security == "none"
+            and not _is_loopback(self.notify_smtp_host)
+        ):
+            raise ValueError("STARLING_NOTIFY_SMTP_PASSWORD is not sent without starttls or tls")
         return self
 
     @classmethod

@@ -25,6 +25,7 @@ _COMMANDS = {
     "down": "cli.stack",
     "event": "cli.event",
     "migrate": "cli.migrate",
+    "notify": "cli.notify",
     "replay": "cli.replay",
     "simulate": "cli.simulate",
     "status": "cli.stack",
@@ -84,7 +85,7 @@ def _of_setting(wrong: ValidationError) -> str:
     if not first["loc"]:
         return f"settings: {message}"
     name = "STARLING_" + "_".join(str(part) for part in first["loc"]).upper()
-    if name.endswith(("_TOKEN", "_PASSWORD")):
+    if name.endswith(("_TOKEN", "_PASSWORD", "_SECRET", "_WEBHOOK")):
         return f"setting {name}: {message}"
     return f"setting {name}: {message} (it is {first['input']!r})"
 

@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.domain.coverage import SourceStatus
+from app.domain.notices import Receiver, receivers_of
 from app.domain.watchdog import words
 from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
 from app.settings import Settings, settings
+from cli.notify_views import print_receivers
 from cli.terminal import cell, prepare, print_table
 
 DOWN = 3  # exit status of `status`
@@ -111,9 +113,10 @@ def status(as_json: bool) -> None:
     """Show what runs. Exit status 3 when something is down."""
     stack = Stack()
     parts = stack.status()
-    sources = _sources() if any(part.name == "kafka" and part.state == "up" for part in parts) else []
+    has_kafka = any(part.name == "kafka" and part.state == "up" for part in parts)
+    sources, receivers = (_sources(), _receivers()) if has_kafka else ([], [])
     if as_json:
-        _print_json(stack, sources=[to_builtins(source) for source in sources])
+        _print_json(stack, sources=to_builtins(sources), receivers=to_builtins(receivers))
     else:
         print_table(
             ("part", "state", "address", "pid", "up"),
@@ -141,6 +144,8 @@ def status(as_json: bool) -> None:
                     for source in sources
                 ),
             )
+        if receivers:
+            print_receivers(receivers)
     if any(part.state in ("down", "stale") for part in parts):
         sys.exit(DOWN)
 
@@ -152,6 +157,15 @@ def _sources() -> list[SourceStatus]:
     prepare()
     with suppress(Unavailable):
         return asyncio.run(read_statuses(settings()))
+    return []
+
+
+def _receivers() -> list[Receiver]:
+    """How the receivers of notices do; none where Kafka does not say."""
+    from app.clients.mutes import read_notices  # noqa: PLC0415 - the drivers are slow to import
+
+    with suppress(Unavailable):
+        return receivers_of(asyncio.run(read_notices(settings())).values())
     return []
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
+import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
+from app.clients.notices import signature
 from app.domain.columns import COLUMNS
+from app.domain.notices import KINDS
 from app.roles import Role
 from app.simulator.faults import Kind
 from app.topics import TOPICS
@@ -43,6 +46,22 @@ def test_every_column_is_explained(column: str) -> None:
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_every_fault_of_the_simulator_is_explained(kind: str) -> None:
     assert f"| `{kind}` |" in (DOCS / "simulator.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_notice_is_explained(kind: str) -> None:
+    assert re.search(rf"^\|.*`{kind}`.*\|", (DOCS / "notifications.md").read_text(), re.MULTILINE)
+
+
+def test_the_signature_is_checked_as_the_docs_say() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "notifications.md").read_text(), re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(code, scope)  # noqa: S102 -- ours
+    now = str(int(time.time()))
+    headers = {"Starling-Timestamp": now, "Starling-Signature": signature("secret", now, b"{}")}
+    assert scope["is_genuine"](headers, b"{}", "secret")
+    assert not scope["is_genuine"](headers, b"{ }", "secret")
+    assert not scope["is_genuine"](headers | {"Starling-Timestamp": "1"}, b"{}", "secret")
 
 
 def test_the_readme_names_the_two_commands_on_its_first_screen() -> None:

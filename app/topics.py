@@ -39,6 +39,7 @@ COVERAGE = Topic("coverage", "few", compacted=True, segment_minutes=10)  # two r
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)
+EXPORTS = Topic("exports", "few", compacted=True)
 NOTICES = Topic("notices", "one", compacted=True)
 MUTES = Topic("mutes", "one", compacted=True)
 
@@ -53,6 +54,7 @@ TOPICS = (
     TRACKER_LEASE,
     ACTIVITY,
     REMATCHES,
+    EXPORTS,
     NOTICES,
     MUTES,
 )

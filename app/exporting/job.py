@@ -134,17 +134,28 @@ def _sink(job: Job, out: Path) -> Sink:
             return Gexf(out, wish.network, f"{wish.network} of {job.about['event']['name']}", job.begun)
 
 
+def begun(work: Path) -> Job | None:
+    """What was begun in a directory, and is not in its place yet."""
+    started = _read(work)
+    return None if started is None else started.job
+
+
 def _started(work: Path, job: Job, stored: Stored) -> _Started:
     """What was begun here, or the beginning of this. Raises UserError where it was something else."""
-    try:
-        started = msgspec.json.decode((work / _STARTED).read_bytes(), type=_Started)
-    except FileNotFoundError:
+    started = _read(work)
+    if started is None:
         started = _Started(job, stored.buckets())
         write_whole(work / _STARTED, msgspec.json.encode(started))
-        return started
-    if not started.job.is_same_as(job):
+    elif not started.job.is_same_as(job):
         raise UserError(f"{work} is of another export, which was not finished; remove it, or repeat that one")
     return started
+
+
+def _read(work: Path) -> _Started | None:
+    try:
+        return msgspec.json.decode((work / _STARTED).read_bytes(), type=_Started)
+    except FileNotFoundError:
+        return None
 
 
 def _describe(work: Path, job: Job, rows: int, notes: dict[str, Any]) -> File:
@@ -161,12 +172,10 @@ def _describe(work: Path, job: Job, rows: int, notes: dict[str, Any]) -> File:
 
 def _written(work: Path, job: Job) -> File | None:
     """The file, where all was done but for putting it in its place."""
-    try:
-        started = msgspec.json.decode((work / _STARTED).read_bytes(), type=_Started)
-        content = (work / MANIFEST).read_bytes()
-    except FileNotFoundError:
+    started = _read(work)
+    if started is None or not started.job.is_same_as(job) or not (work / MANIFEST).exists():
         return None
-    return msgspec.convert(msgspec.json.decode(content)["file"], File) if started.job.is_same_as(job) else None
+    return msgspec.convert(msgspec.json.decode((work / MANIFEST).read_bytes())["file"], File)
 
 
 @contextmanager

@@ -84,7 +84,9 @@ def test_hashtags_occur_together_whatever_their_case() -> None:
 
 
 def test_bluesky_names_accounts_by_their_did() -> None:
-    assert all(node.startswith("did:") for node in part("mentions", post(builders.jetstream(builders.bluesky_post()))).nodes)
+    assert all(
+        node.startswith("did:") for node in part("mentions", post(builders.jetstream(builders.bluesky_post()))).nodes
+    )
 
 
 def written(network: Network, pages: Iterable[Sequence[Any]], most: int = 1000) -> tuple[ET.Element, dict[str, Any]]:

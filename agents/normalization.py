@@ -20,9 +20,10 @@ from app.domain.standing import left, yields
 from app.faustapp import App
 from app.metrics import POST_AGE_SECONDS, ROWS_OF_PURGED, WRITE_SECONDS
 from app.settings import Settings
-from app.topics import CLASSIFIED, full_name
+from app.topics import CLASSIFIED, NEWEST, full_name
 from tables.activity import ActivityTable
 from tables.known_events import KnownEvents
+from tables.newest import NewestPosts
 
 FORGET_SECONDS = 5.0
 
@@ -32,12 +33,17 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
     topic = app.topic(full_name(CLASSIFIED, settings), key_type=bytes, value_type=bytes, allow_empty=True)
     activity = ActivityTable(app, full_name(CLASSIFIED, settings), settings.partitions)
     publisher.add(activity.entries)
+    newest = NewestPosts(app, full_name(CLASSIFIED, settings))
+    shown = Publisher(app, settings, NEWEST)
 
     @app.timer(FORGET_SECONDS)
     async def forget_purged() -> None:
-        """Remove the counts of events that are no more; what follows was counted before they went."""
+        """Remove the counts and newest posts of events that are no more; what follows was counted before they went."""
         if events.view.complete and app.may_work.is_set() and not app.rebalancing:
-            publisher.changed(await activity.forget(events.view.items, app.consumer.assignment()))
+            gone = await activity.forget(events.view.items, app.consumer.assignment())
+            newest.forget(events.view.items)
+            publisher.changed(gone)
+            shown.changed(gone)
 
     @app.agent(topic, name="normalization")
     async def normalization(stream: StreamT[bytes]) -> None:
@@ -54,7 +60,9 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
             never = {id(row) for row, _ in refused}
             with suppress(Lost):
                 await batch.confirm()
-                publisher.changed(await activity.count((place, row) for place, row in rows if id(row) not in never))
+                counted = await activity.count((place, row) for place, row in rows if id(row) not in never)
+                publisher.changed(counted.entries)
+                shown.changed(newest.note(counted.rows, counted.totals))
             WRITE_SECONDS.observe(monotonic() - started)
             _measure_age(row for _, row in rows)
 

@@ -1,7 +1,7 @@
-"""Publishes counts on `activity`, for whoever wants to watch: once a second, only what changed.
+"""Publishes on `activity` and `newest`, for whoever wants to watch: once a second, only what changed.
 
 Only the owner of a partition tells its counts. A new owner tells them all once: the last one may have been killed
-before it told what it had counted.
+before it told what it had counted. What no new owner could tell, since no table has it, the last one tells still.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from faust.types import TP
 from agents.sending import Outgoing, send_all
 from app.faustapp import App
 from app.settings import Settings
-from app.topics import ACTIVITY, full_name
+from app.topics import Topic, full_name
 
 INTERVAL = 1.0
 
@@ -23,11 +23,11 @@ Entries: TypeAlias = Iterable[tuple[TP, str, bytes | None]]  # whose partition, 
 
 
 class Publisher:
-    """Holds the newest value of each key until the next publication."""
+    """Holds the newest value of each key of a topic until the next publication."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
+    def __init__(self, app: App, settings: Settings, topic: Topic) -> None:
         self._app = app
-        self._topic = full_name(ACTIVITY, settings)
+        self._topic = full_name(topic, settings)
         self._pending: dict[str, tuple[TP, bytes | None]] = {}
         self._sources: list[Callable[[TP], Entries]] = []
         self._owned: set[TP] = set()
@@ -52,6 +52,6 @@ class Publisher:
             return  # the tables are being recovered, or a rival tells
         gained, self._gained = self._gained, set()
         told = {key: value for tp in gained for entries in self._sources for _, key, value in entries(tp)}
-        told |= {key: value for key, (tp, value) in self._pending.items() if tp in self._owned}
+        told |= {key: value for key, (tp, value) in self._pending.items() if tp in self._owned or not self._sources}
         self._pending.clear()
         await send_all(self._app, [Outgoing(self._topic, key.encode(), value) for key, value in told.items()])

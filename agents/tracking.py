@@ -21,11 +21,10 @@ from app.tracking.tracker import Tracker
 from tables.known_events import KnownEvents
 
 
-def add_tracking(app: faust.App, settings: Settings, events: KnownEvents) -> list[Service]:
+def add_tracking(app: faust.App, settings: Settings, events: KnownEvents, lease: Lease) -> list[Service]:
     """The services that listen, in the order in which they start; and the page `/sources`."""
     sources = {source.name: source for source in open_sources(settings, events.matcher)}
     history = History(settings, sources)
-    lease = Lease(settings)
     directory, _lock = claim(settings.spool)  # the lock is the process's, until its end
     outbox = Outbox(settings, lease, Spool(directory, settings.spool_megabytes * 1_000_000), history.unsent)
     coverage: View[Entry] = View(settings, full_name(COVERAGE, settings), entry)

@@ -12,6 +12,7 @@ from agents.delivering import add_delivering
 from agents.exporting import add_exporting
 from agents.normalization import add_normalization
 from agents.notifying import add_notifying
+from agents.presence import Presence
 from agents.publishing import Publisher
 from agents.purging import add_purging
 from agents.rematching import add_rematching
@@ -24,15 +25,17 @@ from app.clients.cassandra import Writer
 from app.clients.notices import ways
 from app.clients.rematches import decode_progress
 from app.clients.view import View
-from app.domain import coverage, notices
+from app.domain import coverage, notices, presence
 from app.domain.rematch import Progress
 from app.exporting.store import Store
 from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, COVERAGE, EXPORTS, MUTES, NOTICES, REMATCHES, full_name
+from app.topics import ACTIVITY, COVERAGE, EXPORTS, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
+from app.tracking.lease import Lease
 from app.web.health import add_health
+from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
 
@@ -43,11 +46,13 @@ def build(role: Role, settings: Settings) -> faust.App:
     events = KnownEvents(settings)
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
-    publisher = Publisher(app, settings)
+    publisher = Publisher(app, settings, ACTIVITY)
+    others: View[presence.Entry] | None = None
     if role.manages:
-        activity: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
+        activity = KnownActivity(settings)
         rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
-        services += [activity, rematches]
+        others = View(settings, full_name(PRESENCE, settings), presence.entry)
+        services += [activity.view, rematches, others]
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
         add_rematching(app, settings, ledger, rematches)
@@ -64,8 +69,10 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(writer)
         add_normalization(app, settings, events, publisher, writer)
         services.append(add_bookkeeping(app, settings, writer))
-    if role.tracks and settings.source_names:
-        services += add_tracking(app, settings, events)
+    lease = Lease(settings) if role.tracks and settings.source_names else None
+    if lease is not None:
+        services += add_tracking(app, settings, events, lease)
+    services.append(Presence(app, role, settings, events, writer=writer, lease=lease, told=others))
     add_health(app, settings, events, writer)
     if role.rivals:
         services.append(SecondLook(app, role, settings))

@@ -39,6 +39,9 @@ COVERAGE = Topic("coverage", "few", compacted=True, segment_minutes=10)  # two r
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)
+NEWEST = Topic("newest", "few", compacted=True, segment_minutes=10)
+PRESENCE = Topic("presence", "one", compacted=True, segment_minutes=10)
+REPLAYED_LETTERS = Topic("replayed_letters", "one", retention_hours=24 * 30)  # as long as the letters themselves
 EXPORTS = Topic("exports", "few", compacted=True)
 NOTICES = Topic("notices", "one", compacted=True)
 MUTES = Topic("mutes", "one", compacted=True)
@@ -54,6 +57,9 @@ TOPICS = (
     TRACKER_LEASE,
     ACTIVITY,
     REMATCHES,
+    NEWEST,
+    PRESENCE,
+    REPLAYED_LETTERS,
     EXPORTS,
     NOTICES,
     MUTES,

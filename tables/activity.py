@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from typing import NamedTuple
 
 import faust
 import msgspec
@@ -14,6 +15,14 @@ from app.roles import EVENT_ACTIVITY
 from tables.changelog import put, table
 
 _decode = msgspec.json.Decoder(Activity).decode
+
+
+class Counted(NamedTuple):
+    """What counting has changed: entries as partition, key and value; the rows that were new; posts by key."""
+
+    entries: list[tuple[TP, str, bytes]]
+    rows: list[tuple[int, Row]]
+    totals: dict[str, int]
 
 
 class ActivityTable:
@@ -28,16 +37,19 @@ class ActivityTable:
     async def _forget(self, _app: faust.App, revoked: set[TP], **_: object) -> None:
         self._live.clear()
 
-    async def count(self, rows: Iterable[tuple[int, Row]]) -> list[tuple[TP, str, bytes]]:
-        """Count rows, each with its partition; returns the changed entries as partition, key and value."""
+    async def count(self, rows: Iterable[tuple[int, Row]]) -> Counted:
+        """Count rows, each with its partition; those that were counted before change nothing."""
         touched: dict[str, int] = {}
+        new: list[tuple[int, Row]] = []
         for partition, row in rows:
             key, activity = self._entry(partition, row)
             if row.born == activity.born and activity.count(row.seen()):
                 touched[key] = partition
+                new.append((partition, row))
+        totals = {key: self._live[key].posts for key in touched}
         changed = [(partition, key, msgspec.json.encode(self._live[key])) for key, partition in touched.items()]
         await put(self._table, changed)
-        return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
+        return Counted([(TP(self._topic, partition), key, value) for partition, key, value in changed], new, totals)
 
     def rematched(self, partition: int, row: Row) -> bool:
         """Whether a rematch may have stored the post of a row before it was heard the usual way."""

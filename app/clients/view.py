@@ -34,10 +34,18 @@ class View(Service, Generic[T]):
     abstract = False
     logger = logging.getLogger("mode.view")  # its life as a service; what it has to say itself goes to `log`
 
-    def __init__(self, settings: Settings, topic: str, decode: Callable[[bytes], T], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        decode: Callable[[bytes], T],
+        replaces: Callable[[T, T], bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
         self._decode = decode
+        self._replaces = replaces  # whether a new value is newer than the one that stands; None: it always is
         self._consumer: AIOKafkaConsumer | None = None
         self._complete = asyncio.Event()
         self._moved = asyncio.Event()
@@ -104,7 +112,10 @@ class View(Service, Generic[T]):
             self.items.pop(name, None)
             return
         try:
-            self.items[name] = self._decode(value)
+            decoded = self._decode(value)
+            standing = self.items.get(name)
+            if standing is None or self._replaces is None or self._replaces(decoded, standing):
+                self.items[name] = decoded
         except ValueError as wrong:
             # Written by something else than Starling: the entry that stands is better than none.
             log.warning("unreadable record passed over", extra={"topic": self.topic, "key": name, "why": str(wrong)})

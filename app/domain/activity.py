@@ -54,6 +54,8 @@ class Activity(Struct):
     sources: dict[str, int] = field(default_factory=dict)
     hashtags: dict[str, int] = field(default_factory=dict)
     accounts: dict[str, int] = field(default_factory=dict)
+    # Of languages, hashtags and accounts: how much a figure may be too low at most, since rare keys are forgotten.
+    forgotten: dict[str, int] = field(default_factory=dict)
 
     def count(self, post: Seen) -> bool:
         """Count a post, unless its raw position was counted before; says whether it was new."""
@@ -73,13 +75,21 @@ class Activity(Struct):
             self._count_time(post.created_ms)
         for keyword in post.keywords:
             _add(self.keywords, keyword)
-        _add_top(self.languages, post.language or "")
         _add(self.sources, post.source)
-        for hashtag in {tag.casefold() for tag in post.hashtags}:
-            _add_top(self.hashtags, hashtag)
-        if post.account:
-            _add_top(self.accounts, post.account)
+        self._add_top("languages", self.languages, (post.language or "",))
+        self._add_top("hashtags", self.hashtags, {tag.casefold() for tag in post.hashtags})
+        self._add_top("accounts", self.accounts, (post.account,) if post.account else ())
         return True
+
+    def _add_top(self, name: str, counts: dict[str, int], keys: Iterable[str]) -> None:
+        """Count keys among the most frequent ones; the rare half is forgotten when there are too many."""
+        for key in keys:
+            _add(counts, key)
+        if len(counts) > 2 * TOP:
+            rare = sorted(counts.items(), key=lambda item: (item[1], item[0]))[:-TOP]
+            for key, _ in rare:
+                del counts[key]
+            self.forgotten[name] = self.forgotten.get(name, 0) + rare[-1][1]
 
     def rematched(self, raw_partition: int, position: Position) -> bool:
         """Whether a rematch may have counted what stands there before it was heard the usual way."""
@@ -104,7 +114,17 @@ def merge(parts: Iterable[Activity]) -> Activity:
         if part.born != total.born:
             continue
         total.posts += part.posts
-        for name in ("minutes", "hours", "days", "keywords", "languages", "sources", "hashtags", "accounts"):
+        for name in (
+            "minutes",
+            "hours",
+            "days",
+            "keywords",
+            "languages",
+            "sources",
+            "hashtags",
+            "accounts",
+            "forgotten",
+        ):
             counts = getattr(total, name)
             for key, count in getattr(part, name).items():
                 counts[key] = counts.get(key, 0) + count
@@ -138,11 +158,3 @@ def _add_newest(counts: dict[int, int], key: int, most: int) -> None:
         ordered = sorted(counts.items())
         counts.clear()
         counts.update(ordered)
-
-
-def _add_top(counts: dict[str, int], key: str) -> None:
-    """Count a key among the most frequent ones; the rare half is forgotten when there are too many."""
-    _add(counts, key)
-    if len(counts) > 2 * TOP:
-        for rare, _ in sorted(counts.items(), key=lambda item: (item[1], item[0]))[:-TOP]:
-            del counts[rare]

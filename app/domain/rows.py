@@ -20,8 +20,8 @@ Key: TypeAlias = tuple[str, str, str]  # event, bucket, post
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://starling/event/post").bytes
 _INDEX = {name: index for index, name in enumerate(POST_COLUMNS | OUR_POST_COLUMNS)}
-_CREATED, _LANGUAGE, _HASHTAGS, _ACCOUNT = (
-    _INDEX[name] for name in ("t_created_at", "t_lang", "hashtags", "u_screen_name")
+_CREATED, _LANGUAGE, _HASHTAGS, _ACCOUNT, _ACCOUNT_ID = (
+    _INDEX[name] for name in ("t_created_at", "t_lang", "hashtags", "u_screen_name", "u_id")
 )
 
 
@@ -78,7 +78,7 @@ class Row(Struct):
             keywords=self.line.matched,
             language=post[_LANGUAGE],  # type: ignore[arg-type]
             hashtags=post[_HASHTAGS] or (),  # type: ignore[arg-type]
-            account=post[_ACCOUNT],  # type: ignore[arg-type]
+            account=post[_ACCOUNT] or post[_ACCOUNT_ID],  # type: ignore[arg-type]
             source=self.line.source,
             rematch=self.rematch,
         )

@@ -9,6 +9,7 @@ from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.delivering import add_delivering
+from agents.exporting import add_exporting
 from agents.normalization import add_normalization
 from agents.notifying import add_notifying
 from agents.presence import Presence
@@ -19,17 +20,19 @@ from agents.retelling import add_retelling
 from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
+from app.clients import exports as exports_topic
 from app.clients.cassandra import Writer
 from app.clients.notices import ways
 from app.clients.rematches import decode_progress
 from app.clients.view import View
 from app.domain import coverage, notices, presence
 from app.domain.rematch import Progress
+from app.exporting.store import Store
 from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
+from app.topics import ACTIVITY, COVERAGE, EXPORTS, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
 from app.tracking.lease import Lease
 from app.web.health import add_health
 from tables.known_activity import KnownActivity
@@ -55,7 +58,11 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_rematching(app, settings, ledger, rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
-        services += _add_notices(app, settings, events)
+        heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
+        exports: View[exports_topic.Entry] = View(settings, full_name(EXPORTS, settings), exports_topic.decode_entry)
+        services += [heard, exports]
+        add_exporting(app, settings, events, ledger, exports, heard, Store(settings))
+        services += _add_notices(app, settings, events, heard)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -73,15 +80,14 @@ def build(role: Role, settings: Settings) -> faust.App:
     return app
 
 
-def _add_notices(app: App, settings: Settings, events: KnownEvents) -> list[Service]:
-    heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
+def _add_notices(app: App, settings: Settings, events: KnownEvents, heard: View[coverage.Entry]) -> list[Service]:
     told: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
     mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
     found = list(ways(settings))
     duty = add_notifying(app, settings, events, heard, told, mutes, [way.name for way in found])
     for way in found:
         add_delivering(app, settings, duty, told, way)
-    return [heard, told, mutes]
+    return [told, mutes]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

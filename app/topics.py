@@ -42,6 +42,7 @@ REMATCHES = Topic("rematches", "few", compacted=True)
 NEWEST = Topic("newest", "few", compacted=True, segment_minutes=10)
 PRESENCE = Topic("presence", "one", compacted=True, segment_minutes=10)
 REPLAYED_LETTERS = Topic("replayed_letters", "one", retention_hours=24 * 30)  # as long as the letters themselves
+EXPORTS = Topic("exports", "few", compacted=True)
 NOTICES = Topic("notices", "one", compacted=True)
 MUTES = Topic("mutes", "one", compacted=True)
 
@@ -59,6 +60,7 @@ TOPICS = (
     NEWEST,
     PRESENCE,
     REPLAYED_LETTERS,
+    EXPORTS,
     NOTICES,
     MUTES,
 )

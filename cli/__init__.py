@@ -32,6 +32,7 @@ _COMMANDS = {
     "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
+    "user": "cli.user",
     "worker": "cli.worker",
 }
 

@@ -112,6 +112,11 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="progr
         """Whether nothing more will be done."""
         return self.state != "running"
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, of 1."""
+        return self.buckets / self.buckets_all if self.buckets_all else 0.0
+
 
 class Export(Struct, frozen=True):
     """An export as people see it."""

@@ -25,6 +25,7 @@ from app.faustapp import App
 from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.door import Door
+from app.web.export_desk import ExportDesk
 from app.web.problems import Failed
 from tables.manager_views import ManagerViews
 
@@ -43,6 +44,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.door = Door(self.settings, self.views.people)
+        self.exports = ExportDesk(self.settings, self.views, self.tell)
         self._using_link = asyncio.Lock()
         self.commanding = Commanding(self.settings, self._send, self.views.events.view.items.get)
 

@@ -29,13 +29,7 @@ DAY_MS = 86_400_000
 DAYS = 12  # as many buckets
 NAME = "سيل 洪水 <script>alert(1)</script>"
 TEXTS = ["flood =1+1", "=flood()", "flood سيل", "洪水 flood", 'flood "quoted", with\ncommas', "@mill flood", "dike <b>"]
-SLOW_CHILD = exporting.SLOW + "    from app.exporting.__main__ import main\n    main()\n"
-PATCH = f"""
-    import sys
-    from textwrap import dedent
-    from app.exporting import process
-    process.COMMAND = (sys.executable, "-c", dedent({SLOW_CHILD!r}))
-"""
+SLOW = exporting.slow_manager()
 
 
 def posts() -> list[Raw]:
@@ -58,7 +52,7 @@ def posts() -> list[Raw]:
 @pytest.fixture(scope="module")
 def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A worker with a stored event; its manager writes exports slowly."""
-    with chain(stack, "all", commands={"all": starling_with(PATCH)}, export_dir=tmp_path_factory.mktemp("x")) as made:
+    with chain(stack, "all", commands={"all": SLOW}, export_dir=tmp_path_factory.mktemp("x")) as made:
         definition = {"keywords": ("flood", "dike", "nothing"), "name": NAME}
         events.accepted(made.settings, events.create("flood", **definition))
         made.send(*posts())
@@ -287,7 +281,7 @@ def test_a_manager_that_is_killed_goes_on_with_its_exports(running: Chain, tmp_p
     manager.kill()
     parts = {path.name: path.stat().st_ino for path in part.glob("part-*")}
     until(lambda: _unlocked(part), "its process has ended with it")
-    manager.restart(starling_with(PATCH))
+    manager.restart(SLOW)
     manager.wait_ready()
     exporting.wait(settings, asked, "done")
     assert "part-000001.parquet" in parts

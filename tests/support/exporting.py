@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from app.exporting.comma import undefused
 from app.settings import Settings
 from app.topics import EXPORTS, full_name
 from tests.support import events, topics
+from tests.support.patched import starling_with
 from tests.support.place import environment
 from tests.support.topics import Raw
 from tests.support.waiting import until
@@ -36,6 +38,19 @@ SLOW = """
         yield from pages(self, bucket)
     job.Chooser.pages = slow
 """
+
+
+def slow_manager(gate: Path | None = None) -> list[str]:
+    """The command of a `starling` whose manager writes exports slowly, and none before there is a file `gate`."""
+    held = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists():\n    time.sleep(0.05)\n" if gate else ""
+    )
+    child = dedent(SLOW) + held + "from app.exporting.__main__ import main\nmain()\n"
+    return starling_with(f"""
+        import sys
+        from app.exporting import process
+        process.COMMAND = (sys.executable, "-c", {child!r})
+    """)
 
 
 def start(

@@ -21,17 +21,21 @@ from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
 from app.clients.notices import ways
+from app.clients.people import decode_person
 from app.clients.rematches import decode_progress
 from app.clients.view import View
 from app.domain import coverage, notices, presence
+from app.domain.people import Person
 from app.domain.rematch import Progress
 from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
+from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, PEOPLE, PRESENCE, REMATCHES, USED_LINKS, full_name
 from app.tracking.lease import Lease
+from app.web.desk import Desk
 from app.web.health import add_health
+from app.web.register import add_pages
 from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
@@ -55,7 +59,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_rematching(app, settings, ledger, rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, activity)
-        services += _add_notices(app, settings, events)
+        services += _add_pages(app, settings, events, activity, rematches, others)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -73,15 +77,27 @@ def build(role: Role, settings: Settings) -> faust.App:
     return app
 
 
-def _add_notices(app: App, settings: Settings, events: KnownEvents) -> list[Service]:
+def _add_pages(
+    app: App,
+    settings: Settings,
+    events: KnownEvents,
+    activity: KnownActivity,
+    rematches: View[Progress],
+    others: View[presence.Entry],
+) -> list[Service]:
+    """The pages and the API, and the notices that they show too."""
     heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
     told: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
     mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
+    people: View[Person] = View(settings, full_name(PEOPLE, settings), decode_person)
+    used_links: View[bytes] = View(settings, full_name(USED_LINKS, settings), bytes)
     found = list(ways(settings))
     duty = add_notifying(app, settings, events, heard, told, mutes, [way.name for way in found])
     for way in found:
         add_delivering(app, settings, duty, told, way)
-    return [heard, told, mutes]
+    desk = Desk(app, settings, events, heard, activity, rematches, others, told, mutes, people, used_links)
+    add_pages(app, desk)
+    return [heard, told, mutes, people, used_links, desk.commanding]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -84,10 +84,21 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60, gt=0, description="commits still while the end offset moves: /healthz fails after this"
     )
-    web_host: str = Field("127.0.0.1", description="where health pages are served; 0.0.0.0 in a pod")
-    web_port: int = Field(6066, ge=1, le=65535, description="port of the health pages")
+    web_host: str = Field("127.0.0.1", description="where pages are served; 0.0.0.0 in a pod")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of the pages, the API and health")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+
+    # --- pages and API
+    web_url: str | None = Field(None, description="where people reach the pages, if not on this machine: https://…")
+    web_auth: bool = Field(True, description="ask who somebody is; false: whoever reaches the port may do everything")
+    token_secret: SecretStr | None = Field(
+        None, description="signs tokens and sessions, at least 32 characters; without, one is made in the state dir"
+    )
+    session_hours: float = Field(12, gt=0, description="how long a person stays signed in")
+    oidc_issuer: str | None = Field(None, description="identity provider whose tokens count too: https://…")
+    oidc_audience: str = Field("starling", description="that its tokens must name")
+    oidc_rank_claim: str = Field("starling_role", description="its claim that holds viewer, editor or admin")
 
     # --- tracker and replay
     record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
@@ -157,6 +168,24 @@ class Settings(BaseSettings):
             raise ValueError("a token has no blanks, line breaks or characters beyond ASCII")
         return SecretStr(text) if text else None
 
+    @field_validator("web_url", "oidc_issuer")
+    @classmethod
+    def _reached(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable() or " " in value:
+            raise ValueError("write https://host or http://host:port")
+        return value.rstrip("/")
+
+    @field_validator("token_secret")
+    @classmethod
+    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        if text and len(text) < 32:
+            raise ValueError("at least 32 characters")
+        return SecretStr(text) if text else None
+
     @field_validator("notify_webhook")
     @classmethod
     def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
@@ -221,6 +250,12 @@ class Settings(BaseSettings):
     def mail_receivers(self) -> list[str]:
         """Addresses that mails go to."""
         return [address for _, address in getaddresses([self.notify_mail_to])]
+
+    @property
+    def web_address(self) -> str:
+        """Where people reach the pages."""
+        host = "127.0.0.1" if self.web_host in ("0.0.0.0", "::") else self.web_host  # noqa: S104 -- only compared
+        return self.web_url or f"http://{f'[{host}]' if ':' in host else host}:{self.web_port}"
 
     @property
     def spool(self) -> Path:

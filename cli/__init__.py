@@ -31,6 +31,7 @@ _COMMANDS = {
     "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
+    "user": "cli.user",
     "worker": "cli.worker",
 }
 

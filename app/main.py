@@ -97,7 +97,7 @@ def _add_pages(
         add_delivering(app, settings, duty, told, way)
     desk = Desk(app, settings, events, heard, activity, rematches, others, told, mutes, people, used_links)
     add_pages(app, desk)
-    return [heard, told, mutes, people, used_links, desk.commanding]
+    return [heard, told, mutes, people, used_links, desk.commanding, *desk.watching.services]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -31,7 +31,9 @@ from app.faustapp import App
 from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.door import Door
+from app.web.flowing import Flows
 from app.web.problems import Failed
+from app.web.watching import Watching
 from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
@@ -58,6 +60,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.door = Door(self.settings, self.people)
+        self.flows = Flows()
+        self.watching = Watching(self.settings, self.events, self.heard, self.activity, self.processes)
         self._using_link = asyncio.Lock()
         self.commanding = Commanding(self.settings, self._send, self.events.view.items.get)
 
@@ -67,6 +71,7 @@ class Desk:
         views: tuple[View[Any], ...] = (
             *(self.events.view, self.heard, self.activity.view, self.rematches),
             *(self.processes, self.notices, self.mutes, self.people, self.used_links),
+            *(self.watching.newest, self.watching.replayed),
         )
         return [view.topic for view in views if not view.complete]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events
+from app.web.api import about, events, live, system
 from app.web.desk import Desk
 from app.web.openapi import describe
 from app.web.pages import home, signing
@@ -13,7 +13,7 @@ from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, home, signing)
+PARTS = (about, events, live, system, home, signing)
 
 
 def routes() -> list[Route]:

@@ -140,6 +140,14 @@ class Settings(BaseSettings):
     notify_gap_seconds: float = Field(60, ge=5, description="seconds that a gap lasts before it is told, and its end")
     notify_dead_letters: int = Field(60, ge=1, description="dead letters a minute, beyond which it is told")
 
+    # --- exports
+    export_dir: Path | None = Field(None, description="where exports are kept; else in the state dir")
+    export_megabytes: int = Field(10_000, ge=1, description="kept there at most, those being written too")
+    export_days: float = Field(7, gt=0, description="until the file of an export is removed")
+    export_jobs: int = Field(2, ge=1, le=16, description="exports that a manager writes at once")
+    exports_in_hand: int = Field(3, ge=1, description="exports that a person may have waiting or running")
+    exports_a_day: int = Field(50, ge=1, description="exports that a person may ask for in 24 hours")
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
@@ -224,7 +232,7 @@ class Settings(BaseSettings):
             raise ValueError("write HH:MM, which is UTC")
         return value
 
-    @field_validator("spool_dir", mode="before")
+    @field_validator("spool_dir", "export_dir", mode="before")
     @classmethod
     def _directory(cls, value: object) -> object:
         return value or None  # an empty path would be the directory where the process happens to run
@@ -261,6 +269,11 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Where posts are kept while Kafka is away."""
         return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
+
+    @property
+    def exports(self) -> Path:
+        """Where exports are kept."""
+        return (self.export_dir or state_dir() / "exports") / (self.topic_prefix or "starling")
 
     @field_validator("cassandra")
     @classmethod

@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo": "cli.demo",
     "down": "cli.stack",
     "event": "cli.event",
+    "export": "cli.export",
     "migrate": "cli.migrate",
     "notify": "cli.notify",
     "replay": "cli.replay",

@@ -16,26 +16,20 @@ from agents.sending import Outgoing, send_all
 from app.clients.commanding import Commanding
 from app.clients.event_commands import new_command
 from app.clients.tokens import Invalid
-from app.clients.view import View
-from app.domain import presence
 from app.domain.audit import Audited
-from app.domain.coverage import Entry
 from app.domain.decisions import Action, Answer
 from app.domain.events import Event
-from app.domain.notices import Entry as NoticeEntry
-from app.domain.notices import Mute
 from app.domain.people import Caller, Person
-from app.domain.rematch import Progress
 from app.errors import Unavailable
 from app.faustapp import App
 from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.door import Door
+from app.web.export_desk import ExportDesk
 from app.web.flowing import Flows
 from app.web.problems import Failed
 from app.web.watching import Watching
-from tables.known_activity import KnownActivity
-from tables.known_events import KnownEvents
+from tables.manager_views import ManagerViews
 
 log = logging.getLogger(__name__)
 _STATUS = {"unknown": 404, "exists": 409, "state": 409, "version": 409, "invalid": 422, "late": 503}
@@ -47,37 +41,20 @@ class Desk:
 
     app: App
     settings: Settings
-    events: KnownEvents
-    heard: View[Entry]
-    activity: KnownActivity
-    rematches: View[Progress]
-    processes: View[presence.Entry]
-    notices: View[NoticeEntry]
-    mutes: View[Mute]
-    people: View[Person]
-    used_links: View[bytes]
+    views: ManagerViews
     description: Callable[[], dict[str, Any]] = dict  # of the API
 
     def __post_init__(self) -> None:
-        self.door = Door(self.settings, self.people)
+        self.door = Door(self.settings, self.views.people)
         self.flows = Flows()
-        self.watching = Watching(self.settings, self.events, self.heard, self.activity, self.processes)
+        self.watching = Watching(self.settings, self.views)
+        self.exports = ExportDesk(self.settings, self.views, self.tell)
         self._using_link = asyncio.Lock()
-        self.commanding = Commanding(self.settings, self._send, self.events.view.items.get)
-
-    @property
-    def waits_for(self) -> list[str]:
-        """Topics that are not yet read whole, so that pages would show only a part."""
-        views: tuple[View[Any], ...] = (
-            *(self.events.view, self.heard, self.activity.view, self.rematches),
-            *(self.processes, self.notices, self.mutes, self.people, self.used_links),
-            *(self.watching.newest, self.watching.replayed),
-        )
-        return [view.topic for view in views if not view.complete]
+        self.commanding = Commanding(self.settings, self._send, self.views.events.view.items.get)
 
     def event(self, code: str) -> Event:
         """An event as it stands. Raises Failed."""
-        found = self.events.view.items.get(code)
+        found = self.views.events.view.items.get(code)
         if found is None:
             raise Failed(404, f"there is no event {code!r}", reason="unknown")
         return found
@@ -98,9 +75,9 @@ class Desk:
         answer = await self.commanding.ask(new_command(action, code, caller.name, why, **rest))
         if not answer.accepted:
             raise self._refusal(answer)
-        before = self.events.view.items.get(code)
+        before = self.views.events.view.items.get(code)
         await self.caught_up()
-        event = self.events.view.items.get(code, before)
+        event = self.views.events.view.items.get(code, before)
         if event is None:
             raise Failed(404, f"event {code!r} is gone again", reason="unknown")
         return event
@@ -121,7 +98,7 @@ class Desk:
         """Return once the view of events has what a manager has just told. Raises Unavailable."""
         try:
             async with asyncio.timeout(self.settings.command_timeout):
-                await self.events.view.catch_up()
+                await self.views.events.view.catch_up()
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"it was done, but Kafka does not tell how it stands ({type(error).__name__})") from None
 
@@ -133,11 +110,11 @@ class Desk:
     async def use_link(self, link: str) -> None:
         """Note that a link has signed somebody in. Raises Invalid where it had before, Unavailable."""
         async with self._using_link:
-            await self.used_links.catch_up()
-            if link in self.used_links.items:
+            await self.views.used_links.catch_up()
+            if link in self.views.used_links.items:
                 raise Invalid("it has been used before")
             await self.tell(Outgoing(full_name(USED_LINKS, self.settings), link.encode(), b"used"))
-            await self.used_links.catch_up()
+            await self.views.used_links.catch_up()
 
     async def audit(self, caller: Caller, action: str, address: str, **rest: Any) -> None:
         """Write an entry of the audit log; where Kafka is away, it is in the process's own log."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events, live, system
+from app.web.api import about, events, exports, live, system
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import exports as exports_pages
 from app.web.pages import home, signing
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, live, system, home, signing)
+PARTS = (about, events, live, system, exports, home, exports_pages, signing)
 
 
 def routes() -> list[Route]:

@@ -119,7 +119,7 @@ class Serving:
                 return NOBODY
             raise Failed(401, "sign in, or send a token", headers={"WWW-Authenticate": "Bearer"})
         code = request.match_info.get("code")
-        event = self._desk.events.view.items.get(code) if code is not None else None
+        event = self._desk.views.events.view.items.get(code) if code is not None else None
         if not caller.may(route.right, event.owners if event is not None else ()):
             raise Failed(403, f"{caller.name} ({caller.rank}) may not do this")
         return caller

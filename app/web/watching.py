@@ -14,21 +14,17 @@ from msgspec.structs import replace
 from app.clients.dead_letters import DeadLetters
 from app.clients.lags import Lags
 from app.clients.reaching import CassandraReach
-from app.clients.view import View
-from app.domain import coverage, newest, presence
+from app.domain import coverage, newest
 from app.domain.coverage import Interval, SourceStatus, intervals_of, statuses_of
 from app.domain.diagnosis import Facts, Finding, diagnosis
 from app.domain.events import Event
 from app.domain.figures import Figures, Series, Span, figures, per_minute
-from app.domain.letters import Replayed, replayed
 from app.domain.newest import Newest, NewPost
 from app.domain.presence import Holding, Process, holdings, processes
 from app.domain.strip import Strip, strips
 from app.settings import Settings
-from app.topics import NEWEST, REPLAYED_LETTERS, full_name
 from app.tracking.budget import PAID, Budget, month_of
-from tables.known_activity import KnownActivity
-from tables.known_events import KnownEvents
+from tables.manager_views import ManagerViews
 
 _KEPT_SECONDS = 1.0  # figures change once a second at most
 _MOST_KEPT = 64
@@ -67,23 +63,11 @@ class Live(Struct, frozen=True):
 
 
 class Watching:
-    """One of a process. Beside what the desk has: newest posts, lag, servers, dead letters."""
+    """One of a process. Beside what the views have: lag, servers, dead letters."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        events: KnownEvents,
-        heard: View[coverage.Entry],
-        activity: KnownActivity,
-        presences: View[presence.Entry],
-    ) -> None:
+    def __init__(self, settings: Settings, views: ManagerViews) -> None:
         self._settings = settings
-        self._events = events
-        self._heard = heard
-        self._activity = activity
-        self._presences = presences
-        self.newest: View[Newest] = View(settings, full_name(NEWEST, settings), newest.newest, newest.replaces)
-        self.replayed: View[Replayed] = View(settings, full_name(REPLAYED_LETTERS, settings), replayed)
+        self._views = views
         self.letters = DeadLetters(settings)
         self.lags = Lags(settings, self.processes)
         self.cassandra = CassandraReach(settings)
@@ -94,11 +78,11 @@ class Watching:
     @property
     def services(self) -> list[Service]:
         """What the process runs for it."""
-        return [self.newest, self.replayed, self.letters, self.lags, self.cassandra]
+        return [self.letters, self.lags, self.cassandra]
 
     def processes(self) -> list[Process]:
         """The processes that there are."""
-        return processes(list(self._presences.items.values()), now_ms())
+        return processes(list(self._views.processes.items.values()), now_ms())
 
     def live(self, event: Event, span: Span) -> Live:
         """All that is shown of an event while it happens; as it was at most a second ago."""
@@ -120,7 +104,7 @@ class Watching:
         return Facts(
             now=now_ms(),
             ledger=self._now(),
-            presence=list(self._presences.items.values()),
+            presence=list(self._views.processes.items.values()),
             lags=self.lags.found,
             kafka=self.lags.reach,
             cassandra=self.cassandra.reach,
@@ -128,7 +112,7 @@ class Watching:
 
     def parts(self, event: Event) -> dict[int, Newest]:
         """The newest posts of an event by partition, of its present life."""
-        found = newest.of_event(event.code, self.newest.items, range(self._settings.partitions))
+        found = newest.of_event(event.code, self._views.newest.items, range(self._settings.partitions))
         return {number: part for number, part in found.items() if part.born == event.born}
 
     def statuses(self) -> list[SourceStatus]:
@@ -141,27 +125,27 @@ class Watching:
 
     def _live(self, event: Event, span: Span) -> Live:
         facts = self.facts()
-        counted = figures(self._activity.of(event), span, facts.now)
+        counted = figures(self._views.activity.of(event), span, facts.now)
         holding = holdings(event, facts.presence, statuses_of(facts.ledger), facts.now)
         return Live(counted, self._strips(event, counted.series, facts.now), self.findings(event, facts), holding)
 
     def _strips(self, event: Event, series: Series, now: int) -> list[Strip]:
-        return strips(event, list(self._heard.items.values()), (series.since, min(series.until, now)), now)
+        return strips(event, list(self._views.heard.items.values()), (series.since, min(series.until, now)), now)
 
     def _glances(self) -> list[Glance]:
         facts = self.facts()
         found = []
-        for event in list(self._events.view.items.values()):
+        for event in list(self._views.events.view.items.values()):
             if event.status in ("deleted", "purging"):
                 continue
-            activity = self._activity.of(event)
+            activity = self._views.activity.of(event)
             worst = self.findings(event, facts)[0]
             rate = per_minute(activity, facts.now)
             found.append(Glance(event.code, event.name, event.status, activity.posts, rate, worst))
         return sorted(found, key=lambda one: (one.status != "active", -one.per_minute, one.name.casefold()))
 
     def _spent(self) -> list[Spent]:
-        intervals = intervals_of(list(self._heard.items.values()))
+        intervals = intervals_of(list(self._views.heard.items.values()))
         month = month_of(time.time())
         found = []
         for source in sorted({one.source for one in intervals if one.source in PAID}):
@@ -172,9 +156,9 @@ class Watching:
 
     def _now(self) -> list[coverage.Entry]:
         """Of the ledger what says how it is now; the rest may be thousands."""
-        version = self._heard.version
+        version = self._views.heard.version
         if self._now_heard[0] != version:
-            entries = [one for one in list(self._heard.items.values()) if _is_of_now(one)]
+            entries = [one for one in list(self._views.heard.items.values()) if _is_of_now(one)]
             self._now_heard = version, entries
         return self._now_heard[1]
 

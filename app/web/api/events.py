@@ -62,7 +62,9 @@ class Listed(Struct, frozen=True):
 async def every(asked: Asked) -> Reply:
     """Events whose code, name or keywords hold the text, without deleted ones unless these are asked for."""
     wanted: Wanted = asked.query
-    found = listed(asked.desk.events.view.items.values(), wanted.text, wanted.status, wanted.sort, down=wanted.down)
+    found = listed(
+        asked.desk.views.events.view.items.values(), wanted.text, wanted.status, wanted.sort, down=wanted.down
+    )
     part = found[wanted.after : wanted.after + wanted.most]
     return Reply(Listed([shown(event) for event in part], len(found), wanted.after + len(part) < len(found)))
 

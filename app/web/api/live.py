@@ -78,7 +78,7 @@ async def of_figures(asked: Asked) -> Reply:
 
     Exact but for rare languages, hashtags and accounts: `forgotten` says by how much a figure may be too low.
     """
-    return Reply(figures(asked.desk.activity.of(asked.event), asked.query.span, now_ms()))
+    return Reply(figures(asked.desk.views.activity.of(asked.event), asked.query.span, now_ms()))
 
 
 async def of_coverage(asked: Asked) -> Reply:
@@ -117,7 +117,7 @@ async def _happening(asked: Asked, code: str, born: int, mark: str) -> AsyncIter
     counted: Counted | None = None
     looks = 0
     while not desk.app.should_stop:
-        event = desk.events.view.items.get(code)
+        event = desk.views.events.view.items.get(code)
         if event is None or event.born != born:
             yield Told("ended", Ended("the event is no more"))
             return
@@ -125,7 +125,7 @@ async def _happening(asked: Asked, code: str, born: int, mark: str) -> AsyncIter
         if came.posts or came.passed:
             yield Told("posts", Newly(came.posts, came.passed, came.mark), came.mark)
         if looks % round(FIGURES_SECONDS / LOOK_SECONDS) == 0:
-            activity = desk.activity.of(event)
+            activity = desk.views.activity.of(event)
             before, counted = counted, Counted(activity.posts, per_minute(activity, now_ms()))
             if counted != before:
                 yield Told("counted", counted)

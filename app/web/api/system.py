@@ -123,11 +123,11 @@ async def letters(asked: Asked) -> Reply:
 
 def listed(asked: Asked, chosen: LettersWanted) -> Letters:
     """The same for a page."""
-    watching = asked.desk.watching
+    watching, views = asked.desk.watching, asked.desk.views
     every = watching.letters.index.newest_first()
     meant = [one for one in every if chosen.reason in one.reason and chosen.kind in ("", one.kind)]
     part = meant[chosen.after : chosen.after + chosen.most]
-    marks = watching.replayed.items
+    marks = views.replayed.items
     counted = [LetterKind(kind, count) for kind, count in kinds(every)]
     return Letters([Buried(one, marks.get(one.id)) for one in part], len(meant), counted)
 
@@ -144,7 +144,7 @@ async def opened(asked: Asked, name: str) -> Opened:
     if one.id not in values:
         raise Failed(404, f"dead letter {one.id!r} is no longer kept", reason="unknown")
     text = values[one.id].decode("utf-8", "backslashreplace")
-    return Opened(one, asked.desk.watching.replayed.items.get(one.id), text)
+    return Opened(one, asked.desk.views.replayed.items.get(one.id), text)
 
 
 async def send_again(asked: Asked) -> Reply:
@@ -154,10 +154,10 @@ async def send_again(asked: Asked) -> Reply:
 
 async def sent_again(asked: Asked, wanted: Again) -> Outcome:
     """The same for a page. Raises Failed, Unavailable."""
-    watching = asked.desk.watching
+    watching, views = asked.desk.watching, asked.desk.views
     async with watching.replaying:
-        await watching.replayed.catch_up()
-        marks = watching.replayed.items
+        await views.replayed.catch_up()
+        marks = views.replayed.items
         if wanted.ids:
             chosen = [_named(asked, name) for name in wanted.ids]
         else:

@@ -91,12 +91,12 @@ def _slow_down(asked: Asked) -> None:
 
 async def _remember(desk: Desk, caller: Caller) -> None:
     """Somebody whom an identity provider knows becomes one of the people, so that a session can be ended here."""
-    known = desk.people.items.get(caller.name)
+    known = desk.views.people.items.get(caller.name)
     if known is None or known.rank != caller.rank:
         epoch = known.epoch if known else 0
         person = Person(name=caller.name, rank=caller.rank, added=datetime.now(UTC), by="oidc", epoch=epoch)
         await desk.put_person(caller.name, person)
-        await desk.people.catch_up()
+        await desk.views.people.catch_up()
 
 
 def _inside(place: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import Struct
 
+from app.domain.addresses import post_address, web_address
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.rows import Row
 
@@ -35,6 +36,7 @@ class NewPost(Struct, frozen=True, omit_defaults=True):
     account: str = ""  # screen name, or id where the source tells no other
     language: str = ""
     matched: tuple[str, ...] = ()
+    address: str = ""  # of its page at the platform
     media: str = ""  # address of a picture; nobody shall load it unasked
 
 
@@ -88,7 +90,8 @@ def shortened(row: Row) -> NewPost:
         account=(text("u_screen_name") or text("u_id"))[:MOST_NAME],
         language=text("t_lang"),
         matched=tuple(row.line.matched)[:MOST_KEYWORDS],
-        media=text("media_url"),
+        address=post_address(row.post.id) or "",
+        media=web_address(text("media_url")) or "",
     )
 
 

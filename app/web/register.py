@@ -10,11 +10,13 @@ from app.web.desk import Desk
 from app.web.openapi import describe
 from app.web.pages import exports as exports_pages
 from app.web.pages import home, signing
+from app.web.pages import live as live_pages
+from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, live, system, exports, home, exports_pages, signing)
+PARTS = (about, events, live, system, exports, home, exports_pages, signing, live_pages, system_pages)
 
 
 def routes() -> list[Route]:

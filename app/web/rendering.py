@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-PLACES = (("/", "Events"), ("/system", "System"))  # of the navigation
+PLACES = (("/", "Events"), ("/preview", "Try keywords"), ("/tail", "Now"), ("/system", "System"))  # of the navigation
 
 
 class Rendering:

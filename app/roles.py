@@ -17,6 +17,7 @@ class Role(StrEnum):
     WORKER = "worker"
     CLASSIFIER = "classifier"
     NORMALIZER = "normalizer"
+    INDEXER = "indexer"
 
     @property
     def manages(self) -> bool:
@@ -37,6 +38,11 @@ class Role(StrEnum):
     def tracks(self) -> bool:
         """Whether it listens to live sources; of all that may, the one with the lease does."""
         return self in (Role.ALL, Role.TRACKER)
+
+    @property
+    def indexes(self) -> bool:
+        """Whether it keeps the index by which posts are found; all that do share one group."""
+        return self in (Role.ALL, Role.INDEXER)
 
     @property
     def rivals(self) -> tuple[Role, ...]:

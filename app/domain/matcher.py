@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from app.domain.events import Event
 from app.domain.keywords import JOINER, MARKS, SPACELESS, WORD, Term, is_word_at, kind_of, parse_keyword
-from app.domain.passages import FIELDS, SEPARATOR, passages, passages_of_odd
+from app.domain.passages import FIELDS, SEPARATOR, read_passages
 from app.domain.places import BoxIndex, where
 from app.domain.posts import Post
 from app.domain.voices import languages_of, voices
@@ -103,10 +103,7 @@ class Matcher:
         return [Match(event, matched) for event, matched in found.values()]
 
     def _match_keywords(self, post: Post, words_in: _WordsIn, found: _Found) -> None:
-        try:
-            text, fields = passages(post)
-        except (TypeError, AttributeError, KeyError):
-            text, fields = passages_of_odd(post)
+        text, fields = read_passages(post)
         hits: _Hits = {}
         candidates: list[_Wanted] = []
         last = len(text) - 1

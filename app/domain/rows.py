@@ -95,11 +95,13 @@ class Rows:
         place = line.partition, line.position
         post = self._known.get(place)
         if post is None or post.raw != raw:
-            post = self._known[place] = normalized(_only(read(raw)))
+            post = self._known[place] = normalized(post_of(raw))
         return row_of(event, version, line, post, rematch)
 
 
-def _only(posts: list[Post] | Control) -> Post:
+def post_of(raw: bytes) -> Post:
+    """The post of a line that holds one alone. Raises Malformed."""
+    posts = read(raw)
     if not isinstance(posts, list) or len(posts) != 1:
         raise Malformed("a classified line that is not one post")
     return posts[0]

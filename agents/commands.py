@@ -131,10 +131,12 @@ class _Decider:
         await self._ledger.set(code, change(self._entry(code)))
 
     async def _check_in_time(self, command: Command) -> None:
-        """Raise Refused where posts of a new bucket rule's time may be stored already, by the rule before.
+        """Raise Refused where its sender waits no longer, or posts of a new bucket rule's time may be stored already.
 
-        Not if it was told: by a manager that died before its table had it.
+        The latter not if the rule was told: by a manager that died before its table had it.
         """
+        if command.late(datetime.now(UTC)):
+            raise Refused("late", "it came too late: whoever sent it does not wait any more")
         rule = command.rule
         if rule is None or rule.is_ahead(int(datetime.now(UTC).timestamp() * 1000)):
             return

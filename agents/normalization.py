@@ -14,7 +14,7 @@ from agents.sending import bury, send_all
 from agents.tenure import Lost
 from app.clients.cassandra import Writer
 from app.domain.posts import Malformed
-from app.domain.records import DeadLetter, Line, classified_record
+from app.domain.records import DeadLetter, Line, Way, classified_record
 from app.domain.rows import Row, Rows
 from app.domain.standing import left, yields
 from app.faustapp import App
@@ -97,13 +97,18 @@ async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[li
             try:
                 rows.append((message.partition, made.row(event, record.version, line, post, record.rematch)))
             except Malformed as malformed:
-                dead.append(DeadLetter(message.topic, message.partition, message.offset, number, str(malformed), post))
+                why, way = str(malformed), _way(line)
+                dead.append(DeadLetter(message.topic, message.partition, message.offset, number, why, post, way))
     return rows, dead
 
 
 def _dead(row: Row, why: str) -> DeadLetter:
     line: Line = row.line
-    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.post.raw)
+    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.post.raw, _way(line))
+
+
+def _way(line: Line) -> Way:
+    return Way(line.source, line.origin, line.received_at)
 
 
 def _measure_age(rows: Iterable[Row]) -> None:

@@ -10,7 +10,7 @@ import faust
 from app.clients.kafka import ssl_context
 from app.roles import Role, app_id
 from app.settings import Settings
-from app.topics import MAX_DERIVED_BYTES
+from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES
 
 
 class App(faust.App):
@@ -80,6 +80,7 @@ def make_app(role: Role, settings: Settings) -> App:
         web_router_enabled=False,
         web_stats_enabled=False,
         web_graph_enabled=False,
+        web_application_options={"client_max_size": MAX_RECORD_BYTES},  # each route has a lower limit of its own
         debug=False,
         logging_config=None,
         loghandlers=[],

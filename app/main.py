@@ -9,6 +9,7 @@ from agents.bookkeeping import add_bookkeeping
 from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.delivering import add_delivering
+from agents.exporting import add_exporting
 from agents.normalization import add_normalization
 from agents.notifying import add_notifying
 from agents.presence import Presence
@@ -21,19 +22,18 @@ from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
 from app.clients.notices import ways
-from app.clients.rematches import decode_progress
-from app.clients.view import View
-from app.domain import coverage, notices, presence
-from app.domain.rematch import Progress
+from app.exporting.store import Store
 from app.faustapp import App, make_app
 from app.preflight import SecondLook
 from app.roles import Role
 from app.settings import Settings
-from app.topics import ACTIVITY, COVERAGE, MUTES, NOTICES, PRESENCE, REMATCHES, full_name
+from app.topics import ACTIVITY
 from app.tracking.lease import Lease
+from app.web.desk import Desk
 from app.web.health import add_health
-from tables.known_activity import KnownActivity
+from app.web.register import add_pages
 from tables.known_events import KnownEvents
+from tables.manager_views import ManagerViews
 
 
 def build(role: Role, settings: Settings) -> faust.App:
@@ -44,18 +44,17 @@ def build(role: Role, settings: Settings) -> faust.App:
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
     publisher = Publisher(app, settings, ACTIVITY)
-    others: View[presence.Entry] | None = None
-    if role.manages:
-        activity = KnownActivity(settings)
-        rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
-        others = View(settings, full_name(PRESENCE, settings), presence.entry)
-        services += [activity.view, rematches, others]
+    views = ManagerViews(settings, events) if role.manages else None
+    if views is not None:
+        services += views.own
         ledger = add_commands(app, settings, events)
         add_purging(app, settings, ledger)
-        add_rematching(app, settings, ledger, rematches)
+        add_rematching(app, settings, ledger, views.rematches)
         add_retelling(app, settings, events, ledger)
-        add_upkeep(app, settings, ledger, activity)
-        services += _add_notices(app, settings, events)
+        add_upkeep(app, settings, ledger, views.activity)
+        add_exporting(app, settings, events, ledger, views.exports, views.heard, Store(settings))
+        _add_notices(app, settings, views)
+        services.append(_add_pages(app, settings, views))
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -65,7 +64,9 @@ def build(role: Role, settings: Settings) -> faust.App:
     lease = Lease(settings) if role.tracks and settings.source_names else None
     if lease is not None:
         services += add_tracking(app, settings, events, lease)
-    services.append(Presence(app, role, settings, events, writer=writer, lease=lease, told=others))
+    services.append(
+        Presence(app, role, settings, events, writer=writer, lease=lease, told=views.processes if views else None)
+    )
     add_health(app, settings, events, writer)
     if role.rivals:
         services.append(SecondLook(app, role, settings))
@@ -73,15 +74,19 @@ def build(role: Role, settings: Settings) -> faust.App:
     return app
 
 
-def _add_notices(app: App, settings: Settings, events: KnownEvents) -> list[Service]:
-    heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
-    told: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
-    mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
+def _add_notices(app: App, settings: Settings, views: ManagerViews) -> None:
     found = list(ways(settings))
-    duty = add_notifying(app, settings, events, heard, told, mutes, [way.name for way in found])
+    names = [way.name for way in found]
+    duty = add_notifying(app, settings, views.events, views.heard, views.notices, views.mutes, names)
     for way in found:
-        add_delivering(app, settings, duty, told, way)
-    return [heard, told, mutes]
+        add_delivering(app, settings, duty, views.notices, way)
+
+
+def _add_pages(app: App, settings: Settings, views: ManagerViews) -> Service:
+    """Give the app its pages and API; returns the service that hears what managers answer."""
+    desk = Desk(app, settings, views)
+    add_pages(app, desk)
+    return desk.commanding
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

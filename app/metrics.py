@@ -49,3 +49,4 @@ NOTICE_MESSAGES = Counter(
 )
 NOTICES_PENDING = Gauge("starling_notices_pending", "Notices that a receiver has not been told of", ["receiver"])
 RECEIVER_FAILING = Gauge("starling_receiver_failing", "1 while a receiver of notices does not take them", ["receiver"])
+EXPORTS = Counter("starling_exports", "Exports that this manager ended: done, failed, cancelled", ["format", "outcome"])

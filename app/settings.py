@@ -84,10 +84,21 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60, gt=0, description="commits still while the end offset moves: /healthz fails after this"
     )
-    web_host: str = Field("127.0.0.1", description="where health pages are served; 0.0.0.0 in a pod")
-    web_port: int = Field(6066, ge=1, le=65535, description="port of the health pages")
+    web_host: str = Field("127.0.0.1", description="where pages are served; 0.0.0.0 in a pod")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of the pages, the API and health")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+
+    # --- pages and API
+    web_url: str | None = Field(None, description="where people reach the pages, if not on this machine: https://…")
+    web_auth: bool = Field(True, description="ask who somebody is; false: whoever reaches the port may do everything")
+    token_secret: SecretStr | None = Field(
+        None, description="signs tokens and sessions, at least 32 characters; without, one is made in the state dir"
+    )
+    session_hours: float = Field(12, gt=0, description="how long a person stays signed in")
+    oidc_issuer: str | None = Field(None, description="identity provider whose tokens count too: https://…")
+    oidc_audience: str = Field("starling", description="that its tokens must name")
+    oidc_rank_claim: str = Field("starling_role", description="its claim that holds viewer, editor or admin")
 
     # --- tracker and replay
     record_posts: int = Field(64, ge=1, description="posts in a raw record at most")
@@ -129,6 +140,14 @@ class Settings(BaseSettings):
     notify_gap_seconds: float = Field(60, ge=5, description="seconds that a gap lasts before it is told, and its end")
     notify_dead_letters: int = Field(60, ge=1, description="dead letters a minute, beyond which it is told")
 
+    # --- exports
+    export_dir: Path | None = Field(None, description="where exports are kept; else in the state dir")
+    export_megabytes: int = Field(10_000, ge=1, description="kept there at most, those being written too")
+    export_days: float = Field(7, gt=0, description="until the file of an export is removed")
+    export_jobs: int = Field(2, ge=1, le=16, description="exports that a manager writes at once")
+    exports_in_hand: int = Field(3, ge=1, description="exports that a person may have waiting or running")
+    exports_a_day: int = Field(50, ge=1, description="exports that a person may ask for in 24 hours")
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
@@ -155,6 +174,24 @@ class Settings(BaseSettings):
         text = value.get_secret_value().strip() if value is not None else ""  # a file's last line has an end
         if not text.isascii() or not text.isprintable() or " " in text:
             raise ValueError("a token has no blanks, line breaks or characters beyond ASCII")
+        return SecretStr(text) if text else None
+
+    @field_validator("web_url", "oidc_issuer")
+    @classmethod
+    def _reached(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable() or " " in value:
+            raise ValueError("write https://host or http://host:port")
+        return value.rstrip("/")
+
+    @field_validator("token_secret")
+    @classmethod
+    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        if text and len(text) < 32:
+            raise ValueError("at least 32 characters")
         return SecretStr(text) if text else None
 
     @field_validator("notify_webhook")
@@ -195,7 +232,7 @@ class Settings(BaseSettings):
             raise ValueError("write HH:MM, which is UTC")
         return value
 
-    @field_validator("spool_dir", mode="before")
+    @field_validator("spool_dir", "export_dir", mode="before")
     @classmethod
     def _directory(cls, value: object) -> object:
         return value or None  # an empty path would be the directory where the process happens to run
@@ -223,9 +260,20 @@ class Settings(BaseSettings):
         return [address for _, address in getaddresses([self.notify_mail_to])]
 
     @property
+    def web_address(self) -> str:
+        """Where people reach the pages."""
+        host = "127.0.0.1" if self.web_host in ("0.0.0.0", "::") else self.web_host  # noqa: S104 -- only compared
+        return self.web_url or f"http://{f'[{host}]' if ':' in host else host}:{self.web_port}"
+
+    @property
     def spool(self) -> Path:
         """Where posts are kept while Kafka is away."""
         return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
+
+    @property
+    def exports(self) -> Path:
+        """Where exports are kept."""
+        return (self.export_dir or state_dir() / "exports") / (self.topic_prefix or "starling")
 
     @field_validator("cassandra")
     @classmethod

@@ -39,9 +39,13 @@ COVERAGE = Topic("coverage", "few", compacted=True, segment_minutes=10)  # two r
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)
+PEOPLE = Topic("people", "one", compacted=True)
+USED_LINKS = Topic("used_links", "one", retention_hours=48)  # longer than a link counts
+AUDIT = Topic("audit", "few", retention_hours=24 * 366)
 NEWEST = Topic("newest", "few", compacted=True, segment_minutes=10)
 PRESENCE = Topic("presence", "one", compacted=True, segment_minutes=10)
 REPLAYED_LETTERS = Topic("replayed_letters", "one", retention_hours=24 * 30)  # as long as the letters themselves
+EXPORTS = Topic("exports", "few", compacted=True)
 NOTICES = Topic("notices", "one", compacted=True)
 MUTES = Topic("mutes", "one", compacted=True)
 
@@ -56,9 +60,13 @@ TOPICS = (
     TRACKER_LEASE,
     ACTIVITY,
     REMATCHES,
+    PEOPLE,
+    USED_LINKS,
+    AUDIT,
     NEWEST,
     PRESENCE,
     REPLAYED_LETTERS,
+    EXPORTS,
     NOTICES,
     MUTES,
 )

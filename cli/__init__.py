@@ -21,15 +21,18 @@ from app.errors import NOT_REACHABLE, Unavailable, UserError
 # Command -> module; imported only when it is called, so that `starling --help` needs no Faust.
 _COMMANDS = {
     "coverage": "cli.coverage",
+    "dead-letters": "cli.dead_letters",
     "demo": "cli.demo",
     "down": "cli.stack",
     "event": "cli.event",
+    "export": "cli.export",
     "migrate": "cli.migrate",
     "notify": "cli.notify",
     "replay": "cli.replay",
     "simulate": "cli.simulate",
     "status": "cli.stack",
     "up": "cli.stack",
+    "user": "cli.user",
     "worker": "cli.worker",
 }
 
@@ -41,7 +44,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
 

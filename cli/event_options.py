@@ -107,6 +107,11 @@ def parse_time(text: str, name: str, now: datetime, note: Note, *, past: bool = 
     return local.astimezone(UTC)
 
 
+def is_relative(text: str) -> bool:
+    """Whether a past moment was typed that depends on when it is read, as 2h does."""
+    return bool(_LENGTH.fullmatch(text) or _NOW.fullmatch(text))
+
+
 def parse_since(text: str, name: str, now: datetime, note: Note) -> datetime | None:
     """A past moment from `2h`, or a time; None of `none`."""
     if text == "none":

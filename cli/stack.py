@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 from msgspec import to_builtins
@@ -18,11 +19,13 @@ from rich.markup import escape
 
 from app.domain.coverage import SourceStatus
 from app.domain.notices import Receiver, receivers_of
+from app.domain.people import Person
 from app.domain.watchdog import words
 from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
 from app.settings import Settings, settings
+from cli.event_options import who
 from cli.notify_views import print_receivers
 from cli.terminal import cell, prepare, print_table
 
@@ -82,12 +85,15 @@ def up(docker: bool, no_worker: bool, restart_worker: bool, as_json: bool) -> No
             "`starling up --restart-worker` starts it with these",
             err=True,
         )
+    link = "" if no_worker else _link()
     if as_json:
-        _print_json(stack, started=started, differs=differs)
+        _print_json(stack, started=started, differs=differs, link=link)
     elif started:
         click.echo(f"up in {time.monotonic() - began:.1f} s: {', '.join(started)}")
     else:
         click.echo("already up")
+    if link and not as_json:
+        click.echo(f"events in a browser (this link signs in once): {link}")
 
 
 @click.command()
@@ -148,6 +154,16 @@ def status(as_json: bool) -> None:
             print_receivers(receivers)
     if any(part.state in ("down", "stale") for part in parts):
         sys.exit(DOWN)
+
+
+def _link() -> str:
+    """A link for whoever is at work here: they own this machine's Starling, so they may do everything in it."""
+    from cli.user import change, link_of  # noqa: PLC0415 - the drivers are slow to import
+
+    prepare()
+    name = who()
+    person = change(name, lambda known: known or Person(name=name, rank="admin", added=datetime.now(UTC), by=name))
+    return link_of(person) if person is not None else ""
 
 
 def _sources() -> list[SourceStatus]:

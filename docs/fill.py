@@ -1,4 +1,4 @@
-"""Fills the tables of operations.md from the code: `python docs/fill.py` when commands, settings or metrics changed."""
+"""Fills the tables of some pages from the code: `python docs/fill.py`, when the test of the documents says so."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 
 from app import metrics
+from app.domain.column_words import MEANING
+from app.domain.columns import COLUMNS
 from app.settings import Settings
 from cli import starling
 
-PAGE = Path(__file__).parent / "operations.md"
+PAGES = [Path(__file__).parent / name for name in ("operations.md", "exports.md")]
 
 
 def fill(page: str) -> str:
     """The page with each table between its marks made anew."""
-    for name, table in (("commands", commands_table()), ("metrics", metrics_table()), ("settings", settings_table())):
+    tables = {
+        "commands": commands_table(),
+        "metrics": metrics_table(),
+        "settings": settings_table(),
+        "columns": columns_table(),
+    }
+    for name, table in tables.items():
         pattern = rf"<!-- {name} -->\n(.*?<!-- end of {name} -->\n)?"
         filled = f"<!-- {name} -->\n{table}\n<!-- end of {name} -->\n"
         page = re.sub(pattern, lambda _, filled=filled: filled, page, flags=re.DOTALL)
@@ -63,5 +71,16 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def columns_table() -> str:
+    """All columns of `tweet` with their types and meaning."""
+    rows = ["| column | type | meaning |", "|---|---|---|"]
+    rows += [
+        f"| `{name}` | `{kind.removeprefix('frozen<').replace('>>', '>')}` | {MEANING[name]} |"
+        for name, kind in COLUMNS.items()
+    ]
+    return "\n".join(rows)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(fill(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(fill(page.read_text()))

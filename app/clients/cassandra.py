@@ -85,10 +85,11 @@ def connect(settings: Settings) -> Session:
         return made.connect()
     except (*TRANSIENT, Unauthorized) as error:
         made.shutdown()
-        raise Unavailable(f"Cassandra is not reachable at {settings.cassandra} ({_why(error)})") from None
+        raise Unavailable(f"Cassandra is not reachable at {settings.cassandra} ({why(error)})") from None
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What Cassandra has against it, in a word."""
     inner = next(iter(error.errors.values()), error) if isinstance(error, NoHostAvailable) else error
     return type(inner).__name__
 
@@ -208,7 +209,7 @@ class Writer(Service):
                 found |= await self._ask([row])
             return found
         return {
-            (first.code, first.bucket, post_id): Standing(origin or "", version or 0, _ms(received_at))
+            (first.code, first.bucket, post_id): Standing(origin or "", version or 0, ms_of(received_at))
             for post_id, origin, version, received_at in answer
         }
 
@@ -265,7 +266,7 @@ class Writer(Service):
         self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool], error: Exception
     ) -> Sequence[Any]:
         """Try until Cassandra has it; the posts wait here and their offsets stand still."""
-        log.warning("Cassandra does not take writes; trying again", extra={"why": _why(error)})
+        log.warning("Cassandra does not take writes; trying again", extra={"why": why(error)})
         self._retrying += 1
         try:
             async for attempt in _for_ever(TRANSIENT):
@@ -322,7 +323,7 @@ def _for_ever(errors: type[Exception] | tuple[type[Exception], ...]) -> Any:
     return stamina.retry_context(on=errors, attempts=None, timeout=None, wait_initial=0.1, wait_max=10.0)
 
 
-def _ms(at: datetime | None) -> int:
+def ms_of(at: datetime | None) -> int:
     """Milliseconds since 1970 of a moment as the driver gives it: UTC without saying so."""
     return 0 if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
 

@@ -11,7 +11,7 @@ from app.domain.events import Event
 from app.domain.matcher import Match, Matcher
 from app.domain.partitioning import kafka_partition
 from app.domain.posts import Control, Malformed, Post, read
-from app.domain.records import DeadLetter, Line, RawRecord
+from app.domain.records import DeadLetter, Line, RawRecord, Way
 
 # A classified record is cut at either: the normalizer holds 32 of them at a time.
 MAX_POSTS = 64
@@ -102,8 +102,9 @@ class _Collector:
                 posts = read(line)
             except Malformed as malformed:
                 intake.malformed += 1
+                way = Way(record.source, record.origin, record.received_at)
                 self.dead.append(
-                    DeadLetter(record.topic, record.partition, record.offset, number, str(malformed), line)
+                    DeadLetter(record.topic, record.partition, record.offset, number, str(malformed), line, way)
                 )
                 continue
             if isinstance(posts, Control):
@@ -124,7 +125,15 @@ class _Collector:
         for match in matches:
             event, matched = match.event, match.matched
             origin = Line(
-                record.partition, record.offset, number, part, record.received_at, record.source, record.origin, matched
+                record.partition,
+                record.offset,
+                number,
+                part,
+                record.received_at,
+                record.source,
+                record.origin,
+                matched,
+                record.again,
             )
             size = len(post.raw) + _MATCH_BYTES * len(matched)
             bundle = self._open.get((event.code, partition))

@@ -29,11 +29,12 @@ from msgspec import Struct
 from app.domain.codes import check_code, code_of
 from app.domain.events import Change, Definition, Event, Rematch, Status, check_selects
 from app.domain.partitioning import DAY, EXPECTED_RATE, HOUR, MINUTE, TEN_MINUTES, BucketRule, rule_for
+from app.domain.people import is_name
 
 Action: TypeAlias = Literal[
     "create", "edit", "start", "pause", "resume", "stop", "archive", "delete", "purge", "refresh", "reshard", "rematch"
 ]
-Reason: TypeAlias = Literal["exists", "unknown", "state", "version", "invalid"]
+Reason: TypeAlias = Literal["exists", "unknown", "state", "version", "invalid", "late"]
 
 _FROM: dict[str, tuple[Status, ...]] = {
     "edit": ("draft", "scheduled", "active", "paused", "stopped", "archived"),
@@ -80,6 +81,11 @@ class Command(Struct, frozen=True, kw_only=True):
     expected_rate: float | None = None  # posts a second, for create
     rule: BucketRule | None = None  # for reshard
     rematch_since: datetime | None = None  # for rematch; also with create and start
+    expires: datetime | None = None  # whoever has sent it waits no longer, and has been told that it failed
+
+    def late(self, now: datetime) -> bool:
+        """Whether it comes too late to be carried out."""
+        return self.expires is not None and now >= self.expires
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -182,6 +188,8 @@ def _create(command: Command, current: Event | None, last_version: int) -> Event
 
 def _defined(command: Command) -> Event:
     definition = command.definition.checked()
+    if definition.owners is msgspec.UNSET and is_name(command.who):
+        definition = msgspec.structs.replace(definition, owners=(command.who,))
     if definition.name is msgspec.UNSET:
         raise ValueError("an event needs a name")
     return Event(code=check_code(command.code), **definition.given())  # type: ignore[arg-type]

@@ -16,12 +16,14 @@ from msgspec import Struct
 
 from app.domain.keywords import parse_keyword
 from app.domain.partitioning import BucketRule
+from app.domain.people import check_name
 
 Status: TypeAlias = Literal["draft", "scheduled", "active", "paused", "stopped", "archived", "deleted", "purging"]
 # West, south, east, north in degrees; west > east crosses the antimeridian.
 Box: TypeAlias = tuple[float, float, float, float]
 
 MAX_NAME = 200
+MAX_OWNERS = 100
 MAX_SELECTORS = 1000  # keywords, accounts and boxes of one event, together
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _ACCOUNT = re.compile(r"[\w.:-]{1,253}")
@@ -63,6 +65,7 @@ class Event(Struct, frozen=True, kw_only=True):
     end: datetime | None = None  # when an active event stops
     version: int = 1
     buckets: tuple[BucketRule, ...] = ()  # append-only, see partitioning
+    owners: tuple[str, ...] = ()  # people who may also delete it and say who owns it; first whoever created it
     rematches: tuple[Rematch, ...] = ()  # the last few wishes, in order; `rematch` says what became of them
     history: tuple[Change, ...] = ()
 
@@ -96,6 +99,7 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     start: datetime | msgspec.UnsetType | None = msgspec.UNSET
     end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    owners: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def checked(self) -> Definition:
         """The definition with each field in its canonical form. Raises ValueError, in words for its writer."""
@@ -169,6 +173,12 @@ def _moment(value: datetime | None) -> datetime | None:
     return value
 
 
+def _owners(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(values) > MAX_OWNERS:
+        raise ValueError(f"{len(values)} owners; at most {MAX_OWNERS}")
+    return tuple(dict.fromkeys(check_name(value) for value in values))
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "keywords": _keywords,
@@ -177,4 +187,5 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "languages": _languages,
     "start": _moment,
     "end": _moment,
+    "owners": _owners,
 }

@@ -8,15 +8,15 @@ are looked at, once for all events that share them. Accounts are looked up by na
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import TypeAlias
 
-import ahocorasick
 from msgspec import Struct
 
 from app.domain.events import Event
-from app.domain.keywords import JOINER, MARKS, SPACELESS, WORD, Term, is_word_at, kind_of, parse_keyword
+from app.domain.finding import Wanted, WordsIn, hits_in, side_by_side, wanted_of, words_of
+from app.domain.keywords import Term, parse_keyword
 from app.domain.passages import FIELDS, SEPARATOR, read_passages
 from app.domain.places import BoxIndex, where
 from app.domain.posts import Post
@@ -30,22 +30,6 @@ class Match(Struct, frozen=True):
     matched: dict[str, str]  # selector -> places, joined by ","
 
 
-class _Wanted(Struct, eq=False):
-    """A keyword of one or more events: all its words must occur, those of a phrase side by side."""
-
-    words: frozenset[str]  # all, those of phrases too
-    singles: tuple[str, ...]
-    phrases: tuple[tuple[str, ...], ...]
-    askers: list[tuple[Event, str]]  # with the keyword as each has typed it
-
-
-# What the automaton says of a word: the word, its length, the kinds of character that must not stand before and after
-# it (this one and those of a higher number), and the keywords that are looked at when it occurs.
-_Pattern: TypeAlias = tuple[str, int, int, int, list[_Wanted]]
-_ANY = JOINER + 1
-_WordsIn: TypeAlias = Callable[[str], Iterator[tuple[int, _Pattern]]]  # last character of each
-
-_Hits: TypeAlias = dict[str, list[int]]  # word -> where it starts
 _Found: TypeAlias = dict[str, tuple[Event, dict[str, str]]]
 
 
@@ -61,7 +45,7 @@ class Matcher:
         self._accounts: dict[str, list[Event]] = defaultdict(list)
         self._boxes = BoxIndex()
         self._languages = {event.code: frozenset(event.languages) for event in self.events if event.languages}
-        wanted: dict[tuple[Term, ...], _Wanted] = {}
+        wanted: dict[tuple[Term, ...], Wanted] = {}
         for event in self.events:
             for text in event.keywords:
                 self._want(event, text, wanted)
@@ -69,9 +53,9 @@ class Matcher:
                 self._accounts[account].append(event)
             for box in event.boxes:
                 self._boxes.add(box, event)
-        self._words_in = _automaton(wanted.values()).iter if wanted else None
+        self._words_in = words_of(wanted.values()) if wanted else None
 
-    def _want(self, event: Event, text: str, wanted: dict[tuple[Term, ...], _Wanted]) -> None:
+    def _want(self, event: Event, text: str, wanted: dict[tuple[Term, ...], Wanted]) -> None:
         try:
             keyword = parse_keyword(text)
         except ValueError as why:
@@ -79,10 +63,7 @@ class Matcher:
             return
         known = wanted.get(keyword.terms)
         if known is None:
-            words = frozenset(word for term in keyword.terms for word in term.words)
-            singles = tuple(term.words[0] for term in keyword.terms if not term.is_phrase)
-            phrases = tuple(term.words for term in keyword.terms if term.is_phrase)
-            known = wanted[keyword.terms] = _Wanted(words, singles, phrases, [])
+            known = wanted[keyword.terms] = wanted_of(keyword)
         known.askers.append((event, keyword.text))
 
     def match(self, post: Post) -> list[Match]:
@@ -102,28 +83,15 @@ class Matcher:
             found = {code: entry for code, entry in found.items() if self._understands(code, spoken)}
         return [Match(event, matched) for event, matched in found.values()]
 
-    def _match_keywords(self, post: Post, words_in: _WordsIn, found: _Found) -> None:
+    def _match_keywords(self, post: Post, words_in: WordsIn, found: _Found) -> None:
         text, fields = read_passages(post)
-        hits: _Hits = {}
-        candidates: list[_Wanted] = []
-        last = len(text) - 1
-        for end, (word, length, before, after, needs) in words_in(text):
-            start = end - length + 1
-            if start and kind_of(text[start - 1]) >= before and is_word_at(text, start - 1):
-                continue
-            if end < last and kind_of(text[end + 1]) >= after and is_word_at(text, end + 1):
-                continue
-            if word in hits:
-                hits[word].append(start)
-            else:
-                hits[word] = [start]
-                candidates += needs
+        hits, candidates = hits_in(text, words_in)
         for wanted in candidates:
             if not hits.keys() >= wanted.words:
                 continue
             starts = [hits[word] for word in wanted.singles]
             if wanted.phrases:
-                starts += [_side_by_side(phrase, text, hits) for phrase in wanted.phrases]
+                starts += [sorted(side_by_side(phrase, text, hits).values()) for phrase in wanted.phrases]
                 if not all(starts):
                     continue
             places = _places(starts, text, fields)
@@ -138,35 +106,6 @@ class Matcher:
         for account, part in voices(post):
             for event in self._accounts.get(account, ()):
                 _note(found, event, f"from:{account}", part)
-
-
-def _automaton(wanted: Iterable[_Wanted]) -> ahocorasick.Automaton:
-    wanted = list(wanted)
-    shared = Counter(word for keyword in wanted for word in keyword.words)
-    patterns = {word: _pattern(word) for word in shared}
-    for keyword in wanted:
-        # Of "flood jakarta", "flood manila", … a post about a flood must look at none: start from the word that fewest
-        # keywords have, and of these from the longest, which as a rule is the rarest in posts.
-        start = min(keyword.words, key=lambda word: (shared[word], -len(word), word))
-        patterns[start][-1].append(keyword)
-    automaton = ahocorasick.Automaton()
-    for word, pattern in patterns.items():
-        automaton.add_word(word, pattern)
-    automaton.make_automaton()
-    return automaton
-
-
-def _pattern(word: str) -> _Pattern:
-    """An end of the word must be the end of a word in the post, unless its script sets no blanks or it is a sign.
-
-    A tag ends only where no character of a word follows, of whatever script.
-    """
-    tag = word[0] in MARKS
-    strict = SPACELESS if tag else WORD
-    kinds = [kind for char in word if (kind := kind_of(char)) != JOINER]
-    before = strict if tag or kinds[0] == WORD else _ANY
-    after = strict if kinds[-1] >= strict else _ANY
-    return word, len(word), before, after, []
 
 
 def _with_primary(languages: tuple[str, ...]) -> frozenset[str]:
@@ -195,20 +134,3 @@ def _places(terms: Iterable[list[int]], text: str, fields: list[int]) -> str:
                 break
             at = bisect_left(starts, counted, at)
     return ",".join([FIELDS[field] for field in sorted(found)])
-
-
-def _side_by_side(phrase: tuple[str, ...], text: str, hits: _Hits) -> list[int]:
-    """Where the phrase starts: its words one after the other in one passage, with no other word between."""
-    begun = {start + len(phrase[0]): start for start in hits[phrase[0]]}  # end so far -> start
-    for word in phrase[1:]:
-        wanted = {_next_word(text, end): start for end, start in begun.items()}
-        begun = {at + len(word): wanted[at] for at in hits[word] if at in wanted}
-    return sorted(begun.values())
-
-
-def _next_word(text: str, end: int) -> int:
-    """Where the next word after `end` starts; -1 where there is none, or no gap before it."""
-    at = end
-    while at < len(text) and text[at] != SEPARATOR and not is_word_at(text, at):
-        at += 1
-    return at if at > end else -1

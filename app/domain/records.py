@@ -30,6 +30,7 @@ class RawRecord(Struct, frozen=True):
     source: str = "unknown"
     origin: str = "live"
     lately: str = ""  # see app.domain.lately
+    again: bool = False  # a dead letter that somebody has sent once more
 
     @property
     def lines(self) -> list[bytes]:
@@ -49,6 +50,7 @@ class Line(Struct, frozen=True, array_like=True):
     source: str
     origin: str
     matched: dict[str, str]
+    again: bool = False  # see RawRecord
 
     @property
     def position(self) -> tuple[int, int, int]:
@@ -66,6 +68,19 @@ class ClassifiedRecord(Struct, frozen=True):
     rematch: int = 0  # version at which the rematch was wished that sent it; 0: what is heard now
 
 
+class Way(Struct, frozen=True):
+    """How a line came, as it is kept for who sends it once more."""
+
+    source: str
+    origin: str
+    received_at: int
+
+    def headers(self) -> Headers:
+        """The same as headers, by the names that raw records have them by."""
+        told = {"source": self.source, "origin": self.origin, "received_at": str(self.received_at)}
+        return [(name, value.encode()) for name, value in told.items()]
+
+
 class DeadLetter(Struct, frozen=True):
     """Bytes that could not be handled, and why. Its id makes a repetition recognizable."""
 
@@ -75,6 +90,7 @@ class DeadLetter(Struct, frozen=True):
     line: int
     reason: str
     value: bytes
+    way: Way | None = None  # how it came, where that is known
 
     @property
     def id(self) -> str:
@@ -89,6 +105,7 @@ class DeadLetter(Struct, frozen=True):
             ("partition", str(self.partition).encode()),
             ("offset", str(self.offset).encode()),
             ("line", str(self.line).encode()),
+            *(self.way.headers() if self.way else ()),
         ]
 
 
@@ -124,6 +141,7 @@ def raw_record(
         (headers.get("source") or b"unknown").decode("utf-8", "replace"),
         origin if origin in _ORIGINS else "live",
         (headers.get("lately") or b"").decode("ascii", "replace"),
+        bool(headers.get("letter")),
     )
 
 

@@ -1,8 +1,9 @@
 """Which rows of a batch may be written where a post of an event came twice: by the live path, and by hearing the past.
 
-A rematch and a search bring posts that may stand already: these stay as they are, and are not counted again. Who came
-first stays: on `classified_tweets` the copies of a post lie in one partition and thus have an order, and what was
-decided once is decided the same way when records are read again, since the row that was written then stands.
+A rematch, a search and a dead letter that is sent once more bring posts that may stand already: these stay as they are,
+and are not counted again. Who came first stays: on `classified_tweets` the copies of a post lie in one partition and
+thus have an order, and what was decided once is decided the same way when records are read again, since the row that
+was written then stands. (Of a dead letter whose worker is killed between the row and its count, the count is missing.)
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Standing(Struct, frozen=True):
 
 def yields(row: Row) -> bool:
     """Whether it may have been stored before, by another way."""
-    return row.line.origin in ("rematch", "search")
+    return row.line.again or row.line.origin in ("rematch", "search")
 
 
 def left(rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing]) -> list[tuple[T, Row]]:
@@ -45,6 +46,8 @@ def left(rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing]) -> lis
 def _is_own(row: Row, before: Standing) -> bool:
     """Whether what stands is the row itself, written before a kill, or one that it replaces."""
     origin = row.line.origin
+    if row.line.again:
+        return False  # which of several it is that stands cannot be told
     if origin == "rematch":
         # The event's version grows with each wish: what is older was written by an older rematch.
         return before.origin == origin and before.version >= row.rematch

@@ -21,10 +21,10 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 
 
-def test_the_tables_of_the_operations_page_are_those_of_the_code() -> None:
-    fill = runpy.run_path(str(DOCS / "fill.py"))["fill"]
-    page = (DOCS / "operations.md").read_text()
-    assert fill(page) == page, "run: python docs/fill.py"
+def test_the_tables_of_the_pages_are_those_of_the_code() -> None:
+    filling = runpy.run_path(str(DOCS / "fill.py"))
+    for page in filling["PAGES"]:
+        assert filling["fill"](page.read_text()) == page.read_text(), f"{page.name}; run: python docs/fill.py"
 
 
 @pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])

@@ -106,6 +106,7 @@ def test_create() -> None:
         name="Boulder Flood",
         keywords=("Flood",),
         status="active",
+        owners=("ann",),
         version=1,
         buckets=(rule_for(1),),
         history=(Change(version=1, at=NOW, who="ann", why="it rains", action="create", command="1"),),

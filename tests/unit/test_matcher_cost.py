@@ -70,8 +70,8 @@ def test_a_post_costs_the_same_for_ten_events_and_a_thousand(kind: str) -> None:
 
 def test_what_many_events_ask_alike_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    side_by_side = matcher_module._side_by_side
-    monkeypatch.setattr(matcher_module, "_side_by_side", lambda *args: calls.append(1) or side_by_side(*args))
+    side_by_side = matcher_module.side_by_side
+    monkeypatch.setattr(matcher_module, "side_by_side", lambda *args: calls.append(1) or side_by_side(*args))
     matcher = Matcher([event(number, '"the river" flood') for number in range(500)])
     assert len(matcher.match(post("flood: the river"))) == 500
     assert len(calls) == 1

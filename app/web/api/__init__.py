@@ -1,0 +1,1 @@
+"""The API, a module each part of it."""

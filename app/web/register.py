@@ -1,0 +1,32 @@
+"""All routes, and the web server that answers them: the one place that knows every part of the pages and the API."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.faustapp import App
+from app.web.api import about, events, exports
+from app.web.desk import Desk
+from app.web.openapi import describe
+from app.web.pages import exports as exports_pages
+from app.web.pages import home, signing
+from app.web.rendering import STATIC, Rendering
+from app.web.routes import Route
+from app.web.serving import Serving
+
+PARTS = (about, events, exports, home, exports_pages, signing)
+
+
+def routes() -> list[Route]:
+    """Every route, in the order of the description."""
+    return [route for part in PARTS for route in part.ROUTES]
+
+
+def add_pages(app: App, desk: Desk) -> None:
+    """Have the app's web server answer."""
+    serving = Serving(desk, Rendering())
+    every = routes()
+    application = app.web.web_app
+    desk.description = partial(describe, every)
+    serving.add(application, every)
+    application.router.add_static("/static", STATIC)

@@ -1,0 +1,61 @@
+"""Makes HTML of templates. Everything shown is escaped; a name that a template misspells is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+PLACES = (("/", "Events"),)  # of the navigation
+
+
+class Rendering:
+    """The templates of this version."""
+
+    def __init__(self) -> None:
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"moment": moment, "number": number}
+        self._templates.globals |= {"static": _static, "places": PLACES}
+
+    def page(self, template: str, shown: Mapping[str, object]) -> str:
+        """A page, or a part of one."""
+        return self._templates.get_template(template).render(shown)
+
+
+def moment(at: datetime | int | None) -> Markup:
+    """A time, or milliseconds since 1970, in UTC; static/times.js adds the reader's local time."""
+    if at is None:
+        return Markup("")
+    if isinstance(at, int):
+        at = datetime.fromtimestamp(at / 1000, UTC)
+    at = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def number(value: float) -> str:
+    """A number with its thousands apart."""
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:,.1f}"
+
+
+_marks: dict[str, str] = {}
+
+
+def _static(name: str) -> str:
+    """The address of a file, which changes when the file does."""
+    if name not in _marks:
+        _marks[name] = blake2b((STATIC / name).read_bytes(), digest_size=6).hexdigest()
+    return f"/static/{name}?{_marks[name]}"

@@ -1,0 +1,119 @@
+"""What a route is. Declared once; serving it, and its description in OpenAPI, both follow from that.
+
+To add a part: a module in `app/web/api` or `app/web/pages` with handlers and a list `ROUTES`, and its name in
+`app/web/register.py`. A handler takes an `Asked` and gives a `Reply` (JSON), a `Page`, a `Redirect`, or a response of
+aiohttp's for what flows; what goes wrong it raises as `Failed`. Paths that begin with `/api/` answer JSON and problems,
+all others pages. Every request but GET is written down in the audit log, with what the handler has put in
+`Asked.detail`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from aiohttp import web
+from msgspec import Struct
+
+from app.domain.events import Event
+from app.domain.people import Caller, Right
+from app.web.desk import Desk
+from app.web.problems import Failed
+
+API = "/api/"
+PATIENCE = 40.0  # seconds that a request may take: a command is waited for 20 by default
+
+
+@dataclass
+class Asked:
+    """A request: who asks, what for."""
+
+    route: Route
+    request: web.Request
+    desk: Desk
+    caller: Caller
+    query: Any = None  # the route's query type, filled
+    body: Any = None  # the route's body type, filled
+    detail: dict[str, Any] = field(default_factory=dict)  # for the audit log
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The named parts of the path."""
+        return self.request.match_info
+
+    @property
+    def event(self) -> Event:
+        """The event that the path names. Raises Failed."""
+        return self.desk.event(self.path["code"])
+
+    def check(self, right: Right, event: Event) -> None:
+        """Raise Failed unless the caller may do that to an event which the path does not name."""
+        if not self.caller.may(right, event.owners):
+            raise Failed(403, f"{self.caller.name} may not do this")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer in JSON; without a body, none."""
+
+    body: object = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, by the name of its template and what that shows."""
+
+    template: str
+    shown: Mapping[str, object] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Another page to go to, on this server, and what is said there once."""
+
+    to: str
+    said: str = ""
+
+
+Answer: TypeAlias = Reply | Page | Redirect | web.StreamResponse
+Handler: TypeAlias = Callable[[Asked], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route. The operation's name is unique, and what the audit log calls it: `event.edit`."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    handler: Handler
+    name: str
+    summary: str
+    right: Right = Right.VIEW
+    query: type[Struct] | None = None
+    body: type[Struct] | None = None  # JSON of the API; the fields of a form of a page
+    # Status -> what is answered: a type for JSON, a media type for anything else, None for nothing. Problems that
+    # any such route can answer (400, 401, 403, 404 …) are added by the description itself.
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    patience: float | None = PATIENCE  # seconds; None for what flows as long as the client likes
+    media: str = "application/json"  # of the body
+    most_bytes: int = 512 * 1024  # of the body
+    audited: bool = True  # a request that changes nothing although it is no GET is not
+
+    @property
+    def of_api(self) -> bool:
+        """Whether it answers programs, not people."""
+        return self.path.startswith(API)
+
+    @property
+    def tag(self) -> str:
+        """What its description is filed under."""
+        return self.name.partition(".")[0]
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"

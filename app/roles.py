@@ -64,6 +64,7 @@ class Role(StrEnum):
         return roles.index(self) < roles.index(rival)
 
 
+NORMALIZING = tuple(role for role in Role if role.normalizes)
 EVENT_LEDGER, INTAKE, EVENT_ACTIVITY = "events", "intake", "activity"
 
 

@@ -46,8 +46,8 @@ OUTAGE_COLUMNS = {
     "why": "text",
     "ended": "text",
 }
-# Made from the rows, and made anew by `starling index rebuild`. `moment` is the post's time by which its bucket follows,
-# `terms` what it is found by (app.domain.searching).
+# Made from the rows, and made anew by `starling index rebuild`. `moment` is the post's time, from which its bucket
+# follows; `terms` is what it is found by (app.domain.searching).
 INDEX_COLUMNS = {
     "event_name": "text",
     "bucket": "text",

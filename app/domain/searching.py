@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.events import Event
-from app.domain.keywords import Keyword, fold, parse_keyword
+from app.domain.keywords import MAX_KEYWORD, Keyword, fold, parse_keyword
 from app.domain.matcher import Matcher
 from app.domain.normalize import Value
 from app.domain.passages import read_passages
@@ -95,6 +95,9 @@ def search(
     """A search in its canonical form. Raises ValueError, in words for who asks."""
     if since is not None and until is not None and until <= since:
         raise ValueError("the end of the time that is searched is not after its start")
+    for what, value, most in (("keyword", keyword, MAX_KEYWORD), ("account", account, 253), ("language", language, 35)):
+        if len(value) > most or not value.isprintable():
+            raise ValueError(f"this is no {what}: {value[:30]!r}")
     own = tuple(sorted({check_tag(tag) for tag in tags}))
     if len(own) > MAX_TAGS:
         raise ValueError(f"{len(own)} tags; a search may ask for {MAX_TAGS}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from app.domain.keywords import fold, parse_keyword
 from app.domain.matcher import Matcher

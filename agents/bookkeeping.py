@@ -10,17 +10,16 @@ from faust.types import TP
 
 from app.clients.cassandra import Writer
 from app.clients.view import View
-from app.domain.coverage import Entry, SourceStatus, entry
+from app.domain.coverage import Entry, SourceStatus
 from app.faustapp import App
 from app.settings import Settings
-from app.topics import CLASSIFIED, COVERAGE, full_name
+from app.topics import CLASSIFIED, full_name
 
 INTERVAL = 2.0
 
 
-def add_bookkeeping(app: App, settings: Settings, writer: Writer) -> View[Entry]:
-    """Give the app its timer; returns the view that it needs."""
-    ledger: View[Entry] = View(settings, full_name(COVERAGE, settings), entry)
+def add_bookkeeping(app: App, settings: Settings, ledger: View[Entry], writer: Writer) -> None:
+    """Give the app its timer."""
     mark = TP(full_name(CLASSIFIED, settings), 0)
     written: dict[str, Entry] = {}
 
@@ -35,5 +34,3 @@ def add_bookkeeping(app: App, settings: Settings, writer: Writer) -> View[Entry]
         changed = {key: one for key, one in ledger.items.items() if written.get(key) is not one}
         await writer.write_coverage([one for one in changed.values() if not isinstance(one, SourceStatus)])
         written.update(changed)
-
-    return ledger

@@ -13,6 +13,7 @@ from agents.publishing import Publisher
 from agents.sending import bury, send_all
 from agents.tenure import Lost
 from app.clients.cassandra import Writer
+from app.domain.holders import Holders
 from app.domain.posts import Malformed
 from app.domain.records import DeadLetter, Line, Way, classified_record
 from app.domain.rows import Row, Rows
@@ -23,12 +24,15 @@ from app.settings import Settings
 from app.topics import CLASSIFIED, NEWEST, full_name
 from tables.activity import ActivityTable
 from tables.known_events import KnownEvents
+from tables.known_ledger import KnownLedger
 from tables.newest import NewestPosts
 
 FORGET_SECONDS = 5.0
 
 
-def add_normalization(app: App, settings: Settings, events: KnownEvents, publisher: Publisher, writer: Writer) -> None:
+def add_normalization(
+    app: App, settings: Settings, events: KnownEvents, ledger: KnownLedger, publisher: Publisher, writer: Writer
+) -> None:
     """Give the app the agent that normalizes and stores."""
     topic = app.topic(full_name(CLASSIFIED, settings), key_type=bytes, value_type=bytes, allow_empty=True)
     activity = ActivityTable(app, full_name(CLASSIFIED, settings), settings.partitions)
@@ -50,10 +54,11 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
         """Store the posts of events, count them, and bury what cannot be stored."""
         async for batch in batches(stream, app, settings):
             await events.view.wait_complete()
+            await ledger.view.wait_complete()
             await writer.connected()
             started = monotonic()
             rows, dead = await _rows(batch, events)
-            rows = await _new(rows, writer, activity)
+            rows = await _new(rows, writer, activity, ledger.holders)
             refused = await writer.write(list({(row.code, row.bucket, row.post.id): row for _, row in rows}.values()))
             dead += [_dead(row, why) for row, why in refused]
             await send_all(app, bury(dead, settings))
@@ -67,12 +72,21 @@ def add_normalization(app: App, settings: Settings, events: KnownEvents, publish
             _measure_age(row for _, row in rows)
 
 
-async def _new(rows: list[tuple[int, Row]], writer: Writer, activity: ActivityTable) -> list[tuple[int, Row]]:
-    """The rows without those that hearing the past would write, or the live path after it, over another's.
+async def _new(
+    rows: list[tuple[int, Row]], writer: Writer, activity: ActivityTable, holders: Holders
+) -> list[tuple[int, Row]]:
+    """The rows without those that hearing the past, the live path after it, or a second tracker would write once more.
 
-    Only what is in question is looked up: a live post is while a rematch has been where it was heard.
+    Only what is in question is looked up: a live post is while a rematch has been where it was heard, and around a
+    hand-over between trackers.
     """
-    asked = [row for place, row in rows if yields(row) or activity.rematched(place, row)]
+    asked = [
+        row
+        for place, row in rows
+        if yields(row)
+        or activity.rematched(place, row)
+        or holders.in_question(row.line.source, row.line.generation, row.line.received_at)
+    ]
     return left(rows, await writer.standing(asked)) if asked else rows
 
 

@@ -35,6 +35,7 @@ from app.web.desk import Desk
 from app.web.health import add_health
 from app.web.register import add_pages
 from tables.known_events import KnownEvents
+from tables.known_ledger import KnownLedger
 from tables.manager_views import ManagerViews
 
 
@@ -46,7 +47,10 @@ def build(role: Role, settings: Settings) -> faust.App:
     services: list[Service] = [events.view]
     writer = Writer(settings, events.purged) if role.normalizes else None
     publisher = Publisher(app, settings, ACTIVITY)
-    views = ManagerViews(settings, events) if role.manages else None
+    heard = KnownLedger(settings)
+    if role.manages or role.normalizes:
+        services.append(heard.view)
+    views = ManagerViews(settings, events, heard) if role.manages else None
     if views is not None:
         services += views.own
         ledger = add_commands(app, settings, events)
@@ -61,8 +65,8 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_classification(app, settings, events, publisher)
     if writer is not None:
         services.append(writer)
-        add_normalization(app, settings, events, publisher, writer)
-        services.append(add_bookkeeping(app, settings, writer))
+        add_normalization(app, settings, events, heard, publisher, writer)
+        add_bookkeeping(app, settings, heard.view, writer)
     if role.indexes:
         index = IndexWriter(settings, events.purged)
         services += [index, Indexing(app, settings, events, index)]

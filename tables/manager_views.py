@@ -9,22 +9,23 @@ from app.clients.exports import decode_entry
 from app.clients.people import decode_person
 from app.clients.rematches import decode_progress
 from app.clients.view import View
-from app.domain import coverage, notices, presence
+from app.domain import notices, presence
 from app.domain.people import Person
 from app.domain.rematch import Progress
 from app.settings import Settings
-from app.topics import COVERAGE, EXPORTS, MUTES, NOTICES, PEOPLE, PRESENCE, REMATCHES, USED_LINKS, full_name
+from app.topics import EXPORTS, MUTES, NOTICES, PEOPLE, PRESENCE, REMATCHES, USED_LINKS, full_name
 from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
+from tables.known_ledger import KnownLedger
 
 
 class ManagerViews:
     """One of a process."""
 
-    def __init__(self, settings: Settings, events: KnownEvents) -> None:
+    def __init__(self, settings: Settings, events: KnownEvents, ledger: KnownLedger) -> None:
         self.events = events
+        self.heard = ledger.view
         self.activity = KnownActivity(settings)
-        self.heard: View[coverage.Entry] = View(settings, full_name(COVERAGE, settings), coverage.entry)
         self.rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
         self.processes: View[presence.Entry] = View(settings, full_name(PRESENCE, settings), presence.entry)
         self.exports: View[ExportEntry] = View(settings, full_name(EXPORTS, settings), decode_entry)
@@ -35,13 +36,14 @@ class ManagerViews:
 
     @property
     def own(self) -> list[View[Any]]:
-        """All but that of the events, which every process follows."""
+        """Those that nobody but a manager follows."""
         return [
-            *(self.activity.view, self.heard, self.rematches, self.processes, self.exports),
+            *(self.activity.view, self.rematches, self.processes, self.exports),
             *(self.notices, self.mutes, self.people, self.used_links),
         ]
 
     @property
     def incomplete(self) -> list[str]:
         """Topics that are not read whole yet: what is shown of them would be only a part."""
-        return [view.topic for view in (self.events.view, *self.own) if not view.complete]
+        every: list[View[Any]] = [self.events.view, self.heard, *self.own]
+        return [view.topic for view in every if not view.complete]

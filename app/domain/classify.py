@@ -134,6 +134,7 @@ class _Collector:
                 record.origin,
                 matched,
                 record.again,
+                record.generation,
             )
             size = len(post.raw) + _MATCH_BYTES * len(matched)
             bundle = self._open.get((event.code, partition))

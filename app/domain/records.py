@@ -31,6 +31,7 @@ class RawRecord(Struct, frozen=True):
     origin: str = "live"
     lately: str = ""  # see app.domain.lately
     again: bool = False  # a dead letter that somebody has sent once more
+    generation: int = 0  # of the lease of the tracker that sent it; 0: no tracker has
 
     @property
     def lines(self) -> list[bytes]:
@@ -51,6 +52,7 @@ class Line(Struct, frozen=True, array_like=True):
     origin: str
     matched: dict[str, str]
     again: bool = False  # see RawRecord
+    generation: int = 0  # see RawRecord
 
     @property
     def position(self) -> tuple[int, int, int]:
@@ -142,7 +144,12 @@ def raw_record(
         origin if origin in _ORIGINS else "live",
         (headers.get("lately") or b"").decode("ascii", "replace"),
         bool(headers.get("letter")),
+        _generation(headers.get("generation")),
     )
+
+
+def _generation(said: bytes | None) -> int:
+    return int(said) if said and said.isdigit() and len(said) <= 9 else 0
 
 
 def classified_headers(version: int, lines: Iterable[Line], rematch: int = 0) -> Headers:

@@ -1,9 +1,10 @@
 """Which rows of a batch may be written where a post of an event came twice: by the live path, and by hearing the past.
 
-A rematch, a search and a dead letter that is sent once more bring posts that may stand already: these stay as they are,
-and are not counted again. Who came first stays: on `classified_tweets` the copies of a post lie in one partition and
-thus have an order, and what was decided once is decided the same way when records are read again, since the row that
-was written then stands. (Of a dead letter whose worker is killed between the row and its count, the count is missing.)
+A rematch, a search, a dead letter that is sent once more, and what two trackers send around a hand-over
+(`app.domain.holders`) bring posts that may stand already: these stay as they are, and are not counted again. Who came
+first stays: on `classified_tweets` the copies of a post lie in one partition and thus have an order, and what was
+decided once is decided the same way when records are read again, since the row that was written then stands. (Of a dead
+letter whose worker is killed between the row and its count, the count is missing.)
 """
 
 from __future__ import annotations
@@ -53,4 +54,6 @@ def _is_own(row: Row, before: Standing) -> bool:
         return before.origin == origin and before.version >= row.rematch
     if origin == "search":
         return before.origin == origin and before.received_at == row.line.received_at
+    if row.line.generation and before.origin == origin:
+        return before.received_at == row.line.received_at
     return before.origin != "rematch"

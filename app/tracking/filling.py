@@ -22,7 +22,7 @@ from app.domain.backoff import Backoff
 from app.domain.coverage import InForce, Interval
 from app.domain.events import Event
 from app.domain.heard import active_spans
-from app.domain.spans import Span
+from app.domain.spans import Span, rest, union
 from app.sources.source import Broken, Found, Place, Searchable
 from app.topics import COVERAGE
 from app.tracking.budget import Budget, month_of
@@ -51,19 +51,25 @@ class _Gap(Struct):
 
 
 class Filler:
-    """For one source. `left` is what nobody had filled when this tracker took over."""
+    """For one source. `left` is what nobody had filled when this tracker took over.
 
-    def __init__(self, source: Searchable, budget: Budget, outbox: Outbox, left: Iterable[Span] = ()) -> None:
+    `away` is when nobody wanted to hear it, as it was not among those that the settings name: that is no gap.
+    """
+
+    def __init__(
+        self, source: Searchable, budget: Budget, outbox: Outbox, left: Iterable[Span] = (), away: Iterable[Span] = ()
+    ) -> None:
         self._source = source
         self._budget = budget
         self._outbox = outbox
         self._left = list(left)
+        self._away = union(away)
         self._gaps: list[_Gap] = []
         self._searching = asyncio.Lock()  # a gap is not searched for twice at once
 
     async def fill(self, events: Sequence[Event], missed: Iterable[Span]) -> None:
         """Search for the posts of gaps, and of those that are left from before. Where that fails, the gap is left."""
-        spans, self._left = [*self._left, *missed], []
+        spans, self._left = rest([*self._left, *missed], self._away), []
         self._gaps += [self._gap(*part) for span in spans for part in _parts(events, span)]
         async with self._searching:
             for gap in list(self._gaps):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -32,6 +32,7 @@ _TICK_SECONDS = 1.0
 _SAY_SECONDS = 10.0
 # What a source has refused for want of room it may take later, when others have made room.
 _AGAIN_SECONDS = 900.0
+_TAKE_BACK_TRIES = 8  # that is about ten minutes, as X counts its back-off
 
 
 class Listener:
@@ -119,17 +120,34 @@ class Listener:
         self._ledger.no_outage(IDLE)
         self._ledger.say("idle", IDLE)
         self._ledger.tell_status()
-        with suppress(Broken):  # what it is asked for without a connection costs nothing
-            self._selection = await self._source.select([])
-            self._asked = {}
-        said = monotonic()
+        said, backoff, tries, again = monotonic(), Backoff(), 0, 0.0
         while not self._wanted():
+            if tries < _TAKE_BACK_TRIES and monotonic() >= again:
+                tries, again = await self._take_back(backoff, tries)
             await asyncio.sleep(_LOOK_SECONDS)
             if monotonic() - said > _SAY_SECONDS:
                 said = monotonic()
                 self._ledger.beat(self._taker.oldest_ms)
                 self._budget.watch()
                 self._ledger.tell_status()
+
+    async def _take_back(self, backoff: Backoff, tries: int) -> tuple[int, float]:
+        """Ask the source for nothing any more; how often that was tried, and when to try it again.
+
+        What it is asked for without a connection costs nothing: after some tries it is left to the next connection.
+        """
+        try:
+            self._selection = await self._source.select([])
+        except Broken as broken:
+            words = f"{IDLE}; {self._source.name} does not take back what it was asked for: {broken}"
+            self._ledger.say("idle", words)
+            self._ledger.tell_status()
+            return tries + 1, monotonic() + max(1.0, backoff.after(broken.trouble, retry_after=broken.retry_after))
+        self._asked = {}
+        if tries:
+            self._ledger.say("idle", IDLE)
+            self._ledger.tell_status()
+        return _TAKE_BACK_TRIES, 0.0
 
     async def _wait(self, broken: Broken) -> None:
         """Wait before the next try."""
@@ -275,7 +293,8 @@ class Listener:
         """An edit that the source does not take is not in force: the ledger must not count it as heard."""
         standing = self._selection
         late = [code for code, version in wanted.items() if standing.versions.get(code) != version]
-        refused = standing.refused | dict.fromkeys(late, (f"what was changed last is not asked for yet: {why}",))
+        said = f"what was changed last is not asked for yet: {why}"
+        refused = standing.refused | {code: (*standing.refused.get(code, ()), said) for code in late}
         self._ledger.selected(Selection(standing.versions, refused))
 
     async def _watch(self) -> None:

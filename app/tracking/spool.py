@@ -161,7 +161,7 @@ class Spool:
             if self._whole:
                 path.unlink()
                 return
-            path.rename(path.with_suffix(".damaged"))
+            path.rename(_unused(path.with_suffix(".damaged")))
         log.error("a file of spooled posts is damaged; the rest of it is put aside", extra={"file": str(path)})
 
     def seal(self) -> None:
@@ -172,6 +172,12 @@ class Spool:
                 os.fsync(file)
             finally:
                 os.close(file)
+
+
+def _unused(path: Path) -> Path:
+    """The path, or one like it: numbers begin anew once a spool is empty, and an earlier file must not be lost."""
+    names = (path.with_stem(f"{path.stem}-{number}") if number else path for number in count())
+    return next(name for name in names if not name.exists())
 
 
 def _framed(data: bytes) -> bytes:

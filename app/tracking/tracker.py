@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app.clients.view import View
-from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of
+from app.domain.coverage import Entry, Interval, Left, SourceStatus, intervals_of, of_kind, statuses_of
 from app.domain.events import Event
 from app.domain.heard import last_heard, unheard
 from app.domain.watchdog import Volumes
@@ -149,7 +149,12 @@ class Tracker(Service):
         budget = Budget(self._settings, source.name, intervals)
         filler = None
         if self._settings.x_search and isinstance(source, Searchable):
-            filler = Filler(source, budget, self._outbox, unheard(intervals))
+            away = [
+                (one.since, now_ms() if one.until is None else one.until)
+                for one in of_kind(Left, entries)
+                if one.source == source.name
+            ]
+            filler = Filler(source, budget, self._outbox, unheard(intervals), away)
         return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, self._sure, filler), last
 
     def _sure(self) -> bool:

@@ -10,11 +10,14 @@ from tempfile import mkdtemp
 import pytest
 from pydantic import SecretStr
 
+from app.domain.records import raw_headers
 from app.local.stack import Stack
+from tests import builders
 from tests.support import events, tracking
 from tests.support.chain import Chain, chain
 from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
+from tests.support.topics import Raw
 from tests.support.waiting import until
 from tests.support.workers import Worker, worker
 
@@ -51,6 +54,13 @@ class Ground:
     def wait_connected_anew(self, before: set[str]) -> None:
         self.simulator.wait(
             lambda state: {one["id"] for one in state["connections"]} - before, "another connection", 60
+        )
+
+    def check_counted(self) -> None:
+        """Each post is counted once, whoever has sent it."""
+        until(
+            lambda: self.chain.counted()["flood"] == len(tracking.stored(self.settings, "flood")),
+            "as many are counted as are stored",
         )
 
     def connections(self) -> set[str]:
@@ -103,6 +113,7 @@ def a_tracker_that_is_killed_is_followed_by_the_other_and_leaves_one_gap(stack: 
         }
         until(lambda: due - tracking.stored(on.settings, "flood") <= inside, "all but what fell into the gap is stored")
         assert stored
+        on.check_counted()
 
 
 @scenarios.add
@@ -144,6 +155,36 @@ def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None
             if gap.since / 1000 - 1 <= one["at"] < gap.until / 1000 + 1
         }
         until(lambda: due - inside <= tracking.stored(on.settings, "flood"), "all but the gap is stored, once each")
+        on.check_counted()
+
+
+def at_id(number: int) -> str:
+    return str(builders.snowflake(sequence=number))
+
+
+def heard_by(generation: int, at: int, *numbers: int) -> Raw:
+    """A record as the tracker with that generation of the lease sends it."""
+    posts = b"\n".join(
+        builders.line(builders.status(f"rotwasser {number}", id_str=at_id(number))) for number in numbers
+    )
+    headers = [*raw_headers("x", "v1", at, "live"), ("generation", str(generation).encode())]
+    return Raw(posts, 0, None, headers)
+
+
+@scenarios.add
+def what_the_holder_before_sends_late_is_stored_and_counted_once(stack: Stack) -> None:
+    with chain(stack, "manager", "worker") as running:
+        events.accepted(running.settings, events.create("flood", keywords=("rotwasser",)))
+        now = int(time.time() * 1000)
+        running.send(heard_by(3, now - 60_000, 1, 2))
+        running.send(heard_by(4, now, 3, 4, 5))
+        running.settle()
+        running.send(heard_by(3, now - 30_000, 4, 5, 6), heard_by(4, now + 1, 6, 7))
+        running.settle()
+        stored = tracking.stored(running.settings, "flood")
+        assert stored == {at_id(number) for number in range(1, 8)}
+        assert running.counted() == {"flood": 7}
+        running.check_calm()
 
 
 @scenarios.add

@@ -194,6 +194,14 @@ async def test_what_was_left_by_another_tracker_is_filled_too() -> None:
     assert len(source.asked) == 2
 
 
+async def test_what_nobody_wanted_to_hear_is_no_gap() -> None:
+    source, kept = Search(), Kept()
+    left, away = [(NOW - 9 * HOUR, NOW - 7 * HOUR)], [(NOW - 8 * HOUR, NOW - 2 * HOUR)]
+    made = Filler(cast(Searchable, source), Budget(Settings(), "x", []), cast(Outbox, kept), left, away)
+    await made.fill([FLOOD], [(NOW - 3 * HOUR, NOW - HOUR)])
+    assert claimed(kept) == [(["flood"], NOW - 9 * HOUR, NOW - 8 * HOUR), (["flood"], NOW - 2 * HOUR, NOW - HOUR)]
+
+
 async def test_without_room_it_reads_no_more() -> None:
     source, kept = Search(), Kept()
     kept.most = 2

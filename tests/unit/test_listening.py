@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from app.domain.coverage import Interval, entry
+from app.domain.coverage import Interval, SourceStatus, entry
 from app.domain.events import Event
 from app.domain.watchdog import Volumes
 from app.settings import Settings
@@ -76,9 +76,12 @@ class Written:
 
     def __init__(self) -> None:
         self._intervals: dict[str, Interval] = {}
+        self.words = ""
 
     def put(self, parcel: Parcel) -> None:
         found = entry(parcel.value)
+        if isinstance(found, SourceStatus):
+            self.words = found.words
         if parcel.topic == COVERAGE.name and isinstance(found, Interval):
             self._intervals[found.key] = found
 
@@ -193,14 +196,27 @@ async def test_what_a_source_has_refused_is_asked_for_again(tmp_path: Path, monk
 
 async def test_an_edit_that_the_source_does_not_take_is_not_heard_whole(tmp_path: Path) -> None:
     source, wanted = Told(lambda _: [Opened()]), [EVENT]
+    source.selection = Selection({"flood": 1}, {"flood": ("a word alone is too broad",)})
     async with listened(source, tmp_path, wanted=wanted) as written:
         await until(lambda: bool(written.intervals))
         source.against = Broken(Trouble.HTTP, "503", retry_after=0.0)
         wanted[:] = [replace(EVENT, version=2, keywords=("flood", "storm")), replace(EVENT, code="new")]
-        await until(lambda: bool(written.intervals[0].refused))
-        late = {one.code: one.what for one in written.intervals[0].refused}
-        assert late == dict.fromkeys(("flood", "new"), ("what was changed last is not asked for yet: 503",))
+        said = "what was changed last is not asked for yet: 503"
+        await until(lambda: len(written.intervals[0].refused) == 3)
+        late = {one.code: one.what for one in written.intervals[0].refused if one.until is None}
+        assert late == {"flood": ("a word alone is too broad", said), "new": (said,)}
         assert [(one.code, one.version, one.until) for one in written.intervals[0].events] == [("flood", 1, None)]
         source.against, source.selection = None, Selection({"flood": 2, "new": 1})
         await until(lambda: len(written.intervals[0].events) == 3)
         assert all(one.until is not None for one in written.intervals[0].refused)
+
+
+async def test_what_is_asked_for_is_taken_back_when_no_event_is_active(tmp_path: Path) -> None:
+    source, wanted = Told(), []
+    source.against = Broken(Trouble.NETWORK, "503")
+    async with listened(source, tmp_path, wanted=wanted) as written:
+        await until(lambda: "does not take back what it was asked for: 503" in written.words)
+        assert written.words.startswith(listening.IDLE)
+        source.against = None
+        await until(lambda: written.words == listening.IDLE)
+        assert source.selected == 2

@@ -93,9 +93,11 @@ def test_sources_are_bounded() -> None:
 POST = builders.line(builders.status("water"))
 
 
-def row(origin: str, *, version: int = 9, rematch: int = 0, received_at: int = 1, offset: int = 0) -> Row:
+def row(
+    origin: str, *, version: int = 9, rematch: int = 0, received_at: int = 1, offset: int = 0, generation: int = 0
+) -> Row:
     """A row as it is made of what classification sends."""
-    raw = RawRecord("raw", 0, offset, POST, received_at, "x", origin)
+    raw = RawRecord("raw", 0, offset, POST, received_at, "x", origin, generation=generation)
     (bundle,) = classify([raw], Matcher([event(version=version)]), 4).bundles
     headers = dict(classified_headers(version, bundle.lines, rematch))
     record = classified_record(b"flood", b"\n".join(bundle.posts), headers)
@@ -110,6 +112,7 @@ def kept(*rows: Row, standing: Standing | None = None) -> list[int]:
 
 
 LIVE, AGAIN, SEARCH = row("live"), row("rematch", rematch=7), row("search", received_at=5)
+TRACKED = row("live", generation=3, received_at=5)
 
 
 def test_only_what_hears_the_past_yields() -> None:
@@ -119,6 +122,9 @@ def test_only_what_hears_the_past_yields() -> None:
 @pytest.mark.parametrize(
     ("one", "standing", "written"),
     [
+        (TRACKED, None, True),
+        (TRACKED, Standing("live", 9, 5), True),  # itself, before a kill
+        (TRACKED, Standing("live", 9, 6), False),  # as another tracker has heard it
         (AGAIN, None, True),
         (AGAIN, Standing("live", 9, 1), False),
         (AGAIN, Standing("replay", 9, 1), False),

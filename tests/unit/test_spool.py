@@ -108,6 +108,15 @@ def test_a_damaged_file_is_put_aside_and_said(tmp_path: Path, caplog: pytest.Log
     assert "damaged" in caplog.text
 
 
+def test_a_second_damaged_file_does_not_replace_the_first(tmp_path: Path) -> None:
+    for number in range(3):
+        Spool(tmp_path, 10**6).append([parcel(number)])
+        (file,) = tmp_path.glob("*.spool")
+        file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+        assert drained(Spool(tmp_path, 10**6)) == []
+    assert len({path.read_bytes() for path in tmp_path.glob("*.damaged")}) == 3
+
+
 def test_what_a_process_that_is_gone_has_left_is_taken_over(tmp_path: Path) -> None:
     one, first = claim(tmp_path)
     other, second = claim(tmp_path)

@@ -57,6 +57,7 @@ class XV1:
 
     name = "x-v1"
     form = "v1"
+    silent_seconds = 90.0  # a keep-alive comes every 30 s, and may be missing twice ("Stalls")
     selective = True
 
     def __init__(self, settings: Settings) -> None:

@@ -59,7 +59,7 @@ class Listener:
         self._filler = filler
         self._filling: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
-        self._watchdog = Watchdog(ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = self._followed()
         self._asked: dict[str, int] = {}
         self._selection = Selection()
         self._connected: float | None = None  # monotonic
@@ -226,11 +226,14 @@ class Listener:
     def _opened(self, opened: Opened) -> None:
         interval = self._ledger.open(opened, self._selection, self._generation)
         self._taker.connected(interval.connection, self._generation)
-        self._watchdog = Watchdog(self._ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = self._followed()
         self._connected = monotonic()
         CONNECTIONS.labels(self._source.name).inc()
         self._warned = ""
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
+
+    def _followed(self) -> Watchdog:
+        return Watchdog(self._ledger.status.volumes, monotonic(), _hour(), self._source.silent_seconds)
 
     def _fill(self, resume: Resume) -> None:
         """Search for what came since it was last heard, and was not found before, beside the listening."""
@@ -307,7 +310,7 @@ class Listener:
             if self._ledger.interval is None:
                 continue  # the source has time-outs of its own for the way there
             if self._watchdog.is_dead(now):
-                raise Broken(Trouble.ENDED, "dead socket: no sign of life for 25 s")
+                raise Broken(Trouble.ENDED, f"dead socket: no sign of life for {self._source.silent_seconds:.0f} s")
             self._ledger.beat(self._taker.oldest_ms)
             self._budget.watch()
             state, said = self._watchdog.state(now)

@@ -8,7 +8,7 @@ NIGHT, NOON = 3, 12
 
 
 def followed(volumes: Volumes, hour: int = NOON) -> Watchdog:
-    return Watchdog(volumes, now=0.0, hour=hour)
+    return Watchdog(volumes, now=0.0, hour=hour, silent=25.0)
 
 
 def test_posts_make_it_listening() -> None:
@@ -30,11 +30,14 @@ def test_ninety_seconds_of_keep_alives_are_quiet_and_not_dead() -> None:
     assert dog.state(90.0)[0] == "quiet"
 
 
-def test_a_socket_without_any_sign_of_life_is_dead_within_half_a_minute() -> None:
+def test_a_socket_without_any_sign_of_life_is_dead_when_its_source_would_have_given_one() -> None:
     dog = followed(Volumes())
     dog.posts(1, 0.0)
     assert not dog.is_dead(24.0)
     assert dog.is_dead(26.0)
+    patient = Watchdog(Volumes(), now=0.0, hour=NOON, silent=90.0)
+    assert not patient.is_dead(89.0)
+    assert patient.is_dead(91.0)
 
 
 def test_no_posts_where_many_are_usual_is_blind() -> None:

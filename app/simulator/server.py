@@ -34,9 +34,9 @@ class Simulator:
         self.options = options
         self.log = Log(options.log_size, options.log)
         manners = Manners(options.connections, evicts=options.evict, attempts=options.attempts)
-        self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=_alive(options, 20.0))
-        self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=_alive(options, 30.0))
-        self.jetstream = Jetstream(self.log, history=options.history, keep_alive=_alive(options, 20.0))
+        self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=options.keep_alive or 20)
+        self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=options.keep_alive or 30)
+        self.jetstream = Jetstream(self.log, history=options.history, keep_alive=options.keep_alive or 20)
         self.accounts: list[Account] = [self.x.account, self.v1.account, self.jetstream.account]
         self._posts = source(options)
         pool = Pool(self._posts, options.pool, options.post_bytes) if options.pool else None
@@ -130,10 +130,6 @@ class Simulator:
                 self.flush()
                 await asyncio.sleep(TICK)
             self.pushed.task_done()
-
-
-def _alive(options: Options, usual: float) -> float:
-    return usual if options.keep_alive is None else options.keep_alive
 
 
 def _listen(host: str, port: int) -> socket.socket:

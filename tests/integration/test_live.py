@@ -142,7 +142,10 @@ def test_what_is_in_force_and_how_it_is(running: Chain) -> None:
     ]
     strip = ada.get("/api/v1/events/dike/strip?span=day")
     assert strip["strips"] == []
-    assert ada.send("GET", "/api/v1/events/dike/figures?span=year").status == 422
+    heard = ada.get("/api/v1/events/dike/coverage")
+    assert (heard["code"], heard["sources"], heard["platform_only"]) == ("dike", [], 0)
+    for wrong in ("figures?span=year", "coverage?since=2026-01-01T00:00:00", "coverage?since=x"):
+        assert ada.send("GET", f"/api/v1/events/dike/{wrong}").status == 422
     assert ada.send("GET", "/api/v1/events/none/live").status == 404
 
 

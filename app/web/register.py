@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events, exports
+from app.web.api import about, advising, changes, events, exports, files, history
 from app.web.desk import Desk
 from app.web.openapi import describe
 from app.web.pages import exports as exports_pages
@@ -14,7 +14,7 @@ from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, exports, home, exports_pages, signing)
+PARTS = (about, events, changes, history, files, advising, exports, home, exports_pages, signing)
 
 
 def routes() -> list[Route]:

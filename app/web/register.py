@@ -8,13 +8,14 @@ from app.faustapp import App
 from app.web.api import about, advising, changes, events, exports, files, history
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
-from app.web.pages import home, signing
+from app.web.pages import home, signing, writing
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, changes, history, files, advising, exports, home, exports_pages, signing)
+PARTS = (about, events, changes, history, files, advising, exports, home, writing, event_pages, exports_pages, signing)
 
 
 def routes() -> list[Route]:

@@ -102,8 +102,8 @@ def _told(vera: Api) -> None:
     assert (edit["who"], edit["why"], edit["changed"]) == ("edda", "more", {"keywords": [["flood"], ["flood", "dike"]]})
     then = vera.get(f"{EVENTS}/flood/at?moment={edit['at'].replace('+00:00', 'Z')}")
     assert (then["keywords"], then["status"], then["version"]) == (["flood", "dike"], "draft", 2)
-    assert vera.send("GET", f"{EVENTS}/flood/at?moment=2026-01-01T00:00Z").status == 404
-    assert vera.send("GET", f"{EVENTS}/flood/at?moment=2026-01-01T00:00").status == 422
+    assert vera.send("GET", f"{EVENTS}/flood/at?moment=2026-01-01T00:00:00Z").status == 404
+    assert vera.send("GET", f"{EVENTS}/flood/at?moment=2026-01-01T00:00:00").status == 422
 
 
 def _bring(caller: Api, text: str, query: str = "") -> Replied:
@@ -142,7 +142,7 @@ def _gone(edda: Api, ada: Api) -> None:
 
 @scenarios.add
 def what_was_told_to_have_failed_is_not_carried_out_later(stack: Stack) -> None:
-    """The manager that decides is frozen: 503 from the other one, and once it is thawed nothing of it happens after all."""
+    """The manager that decides is frozen: 503 from the other; once it is thawed nothing of it happens."""
     codes = [f"event-{number}" for number in range(8)]
     with (
         place(stack, token_secret=SECRET, command_timeout=4) as settings,

@@ -39,7 +39,7 @@ class Changes(Struct, frozen=True):
 
 
 class Moment(Struct, frozen=True):
-    """When: ISO 8601 with its zone, 2026-09-03T14:00Z."""
+    """When: ISO 8601 with its zone, 2026-09-03T14:00:00Z."""
 
     moment: Annotated[datetime, Meta(tz=True)]
 

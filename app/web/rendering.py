@@ -14,7 +14,13 @@ from app.domain.people import Right
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-PLACES = (("/", "Events"),)  # of the navigation
+PLACES = (  # of the navigation: path, name, right
+    ("/", "Events", Right.VIEW),
+    ("/notices", "Notices", Right.VIEW),
+    ("/people", "People", Right.ADMIN),
+    ("/audit", "Audit log", Right.ADMIN),
+    ("/api/v1/docs", "API", Right.VIEW),
+)
 EVENT_PLACES = (  # of an event's own: path beyond its page, name, right
     ("", "Overview", Right.VIEW),
     ("/exports", "Exports", Right.VIEW),

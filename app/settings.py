@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     x_rule_length: int = Field(1024, ge=64, description="characters that the X plan allows a rule")
     x_backfill_minutes: int = Field(0, ge=0, le=5, description="that the X plan can deliver after a reconnect")
     x_search: bool = Field(False, description="fill gaps from recent search; its posts are paid for")
+    x_counts: bool = Field(False, description="ask X's recent counts in previews; its plan limits these requests")
     x_reads_soft: int | None = Field(None, ge=0, description="posts read from X a month, beyond which it is told")
     x_reads_hard: int | None = Field(None, ge=0, description="posts read from X a month, at which it is left")
     x_v1_url: str = Field("https://stream.twitter.com", description="of a server that speaks statuses/filter (v1.1)")

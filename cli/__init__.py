@@ -31,6 +31,7 @@ _COMMANDS = {
     "replay": "cli.replay",
     "simulate": "cli.simulate",
     "status": "cli.stack",
+    "tail": "cli.tail",
     "up": "cli.stack",
     "user": "cli.user",
     "worker": "cli.worker",

@@ -20,6 +20,7 @@ from app.domain.events import Definition, Event, Status
 from app.errors import UserError
 from app.settings import settings
 from cli import event_options as options
+from cli import event_preview
 from cli import event_rematch as rematches
 from cli import event_views as views
 from cli.event_arguments import with_code, with_fields, with_json, with_rematch, with_version, with_why, with_yes
@@ -30,6 +31,9 @@ from cli.terminal import prepare, print_json, safe, waiting
 def event() -> None:
     """Define events, and say when to collect for them."""
     prepare()
+
+
+event.add_command(event_preview.preview)
 
 
 @event.command()

@@ -37,7 +37,7 @@ with_rematch = click.option(
     "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h (ago), a time, or none. New events: 1h."
 )
 with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
-with_fields = _all(
+with_selectors = _all(
     click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
     click.option(
         "--keywords-file",
@@ -48,6 +48,9 @@ with_fields = _all(
     click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by, to or of an account."),
     click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
     click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),
+)
+with_fields = _all(
+    with_selectors,
     click.option("--start", metavar="TIME", help="When to begin: ISO 8601, or now+2h."),
     click.option("--end", metavar="TIME", help="When to stop."),
 )

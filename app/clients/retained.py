@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from msgspec import Struct
 
 from app.clients.compacted import reader
@@ -44,6 +44,12 @@ async def kept_since(settings: Settings, since: datetime) -> Kept:
         return Kept(stretches, datetime.fromtimestamp(max(cut) / 1000, UTC) if cut else None)
 
 
+def raw_of(record: ConsumerRecord) -> RawRecord:
+    """A record as the consumer hands it over."""
+    headers = dict(record.headers)
+    return raw_record(record.topic, record.partition, record.offset, record.value, headers, record.timestamp)
+
+
 class Part(Struct, frozen=True):
     """Records read together, and what of each partition has been read with them."""
 
@@ -62,17 +68,7 @@ class Retained:
         """The next records, perhaps none. Raises KafkaError."""
         taken = await self._consumer.getmany(*self._stops, timeout_ms=_POLL_MS, max_records=most)
         records = [
-            raw_record(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.value,
-                dict(record.headers),
-                record.timestamp,
-            )
-            for place, found in taken.items()
-            for record in found
-            if record.offset < self._stops[place]
+            raw_of(record) for place, found in taken.items() for record in found if record.offset < self._stops[place]
         ]
         reached = {place: await self._consumer.position(place) for place in self._stops}
         for place in [place for place, offset in reached.items() if offset >= self._stops[place]]:

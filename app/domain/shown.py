@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.facets import media_of
-from app.domain.fields import record, records, text, truth, unescaped
+from app.domain.fields import Value, record, records, text, truth, unescaped
 from app.domain.marking import Piece, keywords_in, pieces
 from app.domain.normalize import normalize
 from app.domain.passages import referenced
@@ -49,27 +49,38 @@ def shown(post: Post, matched: Mapping[str, str], *, source: str = "", received_
     """A post with what matched marked. Total for any post that `posts.read` yields."""
     values = normalize(post)
     keywords = keywords_in(matched)
-
-    def told(column: str) -> str:
-        value = values[_INDEX[column]]
-        return value if isinstance(value, str) else ""
-
     created = values[_INDEX["t_created_at"]]
     return Shown(
         id=post.id,
         source=source,
         received_at=received_at,
         created_at=created if isinstance(created, int) else None,
-        name=told("u_name"),
-        account=told("u_screen_name") or told("u_id"),
+        name=_column(values, "u_name"),
+        account=_column(values, "u_screen_name") or _column(values, "u_id"),
         language=next(iter(languages_of(post)), ""),
-        text=pieces(told("t_text"), keywords),
+        text=pieces(_column(values, "t_text"), keywords),
         quoted=pieces(_quoted(post), keywords),
         matched=dict(matched),
-        link=link_of(post.id, told("u_screen_name")),
+        link=link_of(post.id, _column(values, "u_screen_name")),
         media=_media(post),
         sensitive=_sensitive(post),
     )
+
+
+def text_of(post: Post) -> str:
+    """The whole text of a post, as its author wrote it."""
+    return _column(normalize(post), "t_text")
+
+
+def account_of(post: Post) -> str:
+    """Screen name of its author, or id where the source tells no other."""
+    values = normalize(post)
+    return _column(values, "u_screen_name") or _column(values, "u_id")
+
+
+def _column(values: list[Value], column: str) -> str:
+    value = values[_INDEX[column]]
+    return value if isinstance(value, str) else ""
 
 
 def link_of(post_id: str, account: str = "") -> str | None:

@@ -1,21 +1,24 @@
-"""X's recent search, over the posts that the simulator remembers."""
+"""X's recent search and recent counts, over the posts that the simulator remembers."""
 
 from __future__ import annotations
 
 import base64
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 
-from app.simulator.rules import InvalidRule, parse
+from app.simulator.rules import InvalidRule, Test, parse
 from app.simulator.seen import seen_v2
 
 _REMEMBERED = 10_000  # posts, of about 3 kB
 _LEAST, _MOST, _USUAL = 10, 100, 10  # results a page
 _MOST_QUERY = 1024
+_GRANULARITIES = {"minute": 60, "hour": 3600, "day": 86_400}
+_COUNTED_DAYS = 7
+_LATEST = 10  # seconds ago
 
 
 class _Kept(NamedTuple):
@@ -37,13 +40,7 @@ class Memory:
 
     def search(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of posts, newest first. Raises ValueError for parameters that X refuses."""
-        text = query.get("query", "")
-        if not text or len(text) > _MOST_QUERY:
-            raise ValueError("query: missing, or too long")
-        try:
-            test = parse(text)
-        except InvalidRule as wrong:
-            raise ValueError(f"query: {wrong}") from None
+        test = _test(query)
         start, end = _bound(query, "start_time"), _bound(query, "end_time")
         most = int(query.get("max_results", _USUAL))
         if not _LEAST <= most <= _MOST:
@@ -63,6 +60,48 @@ class Memory:
                 known.add(kept.id)
                 found.append(body)
         return _page(found, None)
+
+    def counts(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """How many posts there are of each hour or so, the oldest first. Raises ValueError for what X refuses."""
+        test = _test(query)
+        seconds = _GRANULARITIES.get(query.get("granularity", "hour"))
+        if seconds is None:
+            raise ValueError(f"granularity: {query['granularity']!r} is not one of [day,hour,minute]")
+        end = _bound(query, "end_time") or datetime.now(UTC) - timedelta(seconds=_LATEST)
+        start = _bound(query, "start_time") or end - timedelta(days=_COUNTED_DAYS)
+        if not start < end or start < datetime.now(UTC) - timedelta(days=_COUNTED_DAYS, minutes=1):
+            raise ValueError("start_time: not before end_time, or more than seven days ago")
+        kept = {kept.id: kept for kept in self._kept if start <= kept.at < end}
+        found = Counter(int(one.at.timestamp() // seconds) for one in kept.values() if test(seen_v2(_read(one.line))))
+        buckets = range(int(start.timestamp() // seconds), int(-(-end.timestamp() // seconds)))
+        data = [
+            {
+                "end": _iso(min(end.timestamp(), (bucket + 1) * seconds)),
+                "start": _iso(max(start.timestamp(), bucket * seconds)),
+                "tweet_count": found[bucket],
+            }
+            for bucket in buckets
+        ]
+        return {"data": data, "meta": {"total_tweet_count": found.total()}}
+
+
+def _test(query: Mapping[str, str]) -> Test:
+    text = query.get("query", "")
+    if not text or len(text) > _MOST_QUERY:
+        raise ValueError("query: missing, or too long")
+    try:
+        return parse(text)
+    except InvalidRule as wrong:
+        raise ValueError(f"query: {wrong}") from None
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    body: dict[str, Any] = orjson.loads(line)
+    return body
+
+
+def _iso(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
 def _page(found: list[dict[str, Any]], following: str | None) -> dict[str, Any]:

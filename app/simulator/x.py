@@ -60,6 +60,7 @@ class X:
             web.post("/2/tweets/search/stream/rules", self._change_rules),
             web.get("/2/tweets/search/stream", self._stream),
             web.get("/2/tweets/search/recent", self._search),
+            web.get("/2/tweets/counts/recent", self._counts),
             web.get("/2/connections", self._list_connections),
             web.delete("/2/connections", self._end_connections),
             web.delete("/2/connections/{endpoint}", self._end_all),
@@ -132,6 +133,14 @@ class X:
             return problem(401)
         try:
             return web.json_response(self.memory.search(request.query))
+        except ValueError as wrong:
+            return invalid(str(wrong))
+
+    async def _counts(self, request: web.Request) -> web.Response:
+        if not may(request, self._token):
+            return problem(401)
+        try:
+            return web.json_response(self.memory.counts(request.query))
         except ValueError as wrong:
             return invalid(str(wrong))
 

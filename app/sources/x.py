@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.sources.lines import lines_of
 from app.sources.source import Broken, Fact, Found, Opened, Place, Resume, Selection, Trouble
 from app.sources.v1 import Limit
-from app.sources.x_client import CONNECTIONS, SEARCH, Client
+from app.sources.x_client import CONNECTIONS, QUERY_LENGTH, SEARCH, Client
 from app.sources.x_rules import RuleKeeper
 
 # What the columns are made of (docs/columns.md); X sends only id and text unasked.
@@ -32,7 +32,6 @@ FIELDS = {
     "expansions": "attachments.media_keys,author_id,entities.mentions.username,geo.place_id,in_reply_to_user_id,"
     "referenced_tweets.id,referenced_tweets.id.attachments.media_keys,referenced_tweets.id.author_id",
 }
-_QUERY_LENGTH = 512  # of recent search, in every plan
 _PAGE = 100
 _SEARCHABLE_AFTER = 11.0  # seconds; X wants `end_time` to be 10 s in the past
 
@@ -80,7 +79,7 @@ class X:
         self._mark = f"{TAG_MARK}{settings.topic_prefix}:" if settings.topic_prefix else TAG_MARK
         self._keeper = RuleKeeper(self._client, self._mark, settings.x_rules, settings.x_rule_length)
         self._backfill_minutes = settings.x_backfill_minutes
-        self._query_length = min(_QUERY_LENGTH, settings.x_rule_length)
+        self._query_length = min(QUERY_LENGTH, settings.x_rule_length)
 
     async def select(self, events: Sequence[Event]) -> Selection:
         """Have X's rules ask for these events, in one request a hundred rules, none if nothing changed."""

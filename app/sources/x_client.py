@@ -20,8 +20,16 @@ from app.sources.source import Broken, Trouble
 RULES = "/2/tweets/search/stream/rules"
 STREAM = "/2/tweets/search/stream"
 SEARCH = "/2/tweets/search/recent"
+COUNTS = "/2/tweets/counts/recent"
 CONNECTIONS = "/2/connections"
-_NAMES = {RULES: "its rules", STREAM: "the stream", SEARCH: "recent search", CONNECTIONS: "its connections"}
+QUERY_LENGTH = 512  # of recent search and counts, in every plan
+_NAMES = {
+    RULES: "its rules",
+    STREAM: "the stream",
+    SEARCH: "recent search",
+    COUNTS: "its counts",
+    CONNECTIONS: "its connections",
+}
 
 
 class Client(AsyncStreamingClient):

@@ -121,8 +121,8 @@ class ExportDesk:
     async def ready(self, export: Export) -> Ready:
         """Its file, if it is here. Raises Failed."""
         state, progress = export.state(_now()), export.progress
-        if state in ("cancelled", "failed", "removed", "expired"):
-            raise Failed(410, f"the export was {_GONE.get(state, state)}", reason="state")
+        if state in _GONE:
+            raise Failed(410, f"the export {_GONE[state]}", reason="state")
         if state != "done" or progress is None:
             raise Failed(409, f"the export is {state}", reason="state", headers={"Retry-After": "2"})
         paths = self._store.data(export.asked.id), self._store.manifest(export.asked.id)
@@ -150,7 +150,12 @@ class ExportDesk:
             raise Unavailable(f"it was asked for, but Kafka does not tell of it ({type(error).__name__})") from None
 
 
-_GONE = {"failed": "not made: it failed"}
+_GONE = {
+    "cancelled": "was broken off",
+    "failed": "has failed",
+    "removed": "was removed",
+    "expired": "is gone: its time is over",
+}
 
 
 def _shown(export: Export, store: str, now: datetime) -> Shown:

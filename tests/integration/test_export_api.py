@@ -202,6 +202,28 @@ def a_manager_that_does_not_have_the_file_says_who_has(stack: Stack) -> None:
             assert done["host"] in elsewhere["detail"]
 
 
+@scenarios.add
+def files_take_no_more_room_than_they_may_and_are_removed_in_time(stack: Stack) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        own = {"token_secret": SECRET, "export_dir": name, "export_megabytes": 1, "export_days": 5 / 86_400}
+        with place(stack, **own) as settings, worker(settings, "manager") as manager:
+            manager.wait_ready()
+            events.accepted(settings, events.create("flood", keywords=("flood",)))
+            ada = api(manager)
+            stray = settings.exports / "stray"
+            stray.parent.mkdir(exist_ok=True)
+            stray.write_bytes(bytes(1_000_001))
+            failed = ended(ada, ada.post(PATH, {"format": "csv"}, status=202))
+            assert failed["state"] == "failed"
+            assert "STARLING_EXPORT_MEGABYTES" in failed["why"]
+            stray.unlink()
+            done = ada.post(PATH, {"format": "csv"}, status=202)
+            until(lambda: ada.get(f"{PATH}/{done['id']}")["state"] == "expired", "its time is over")
+            gone = ada.send("GET", f"{PATH}/{done['id']}/file")
+            assert (gone.status, gone.json["detail"]) == (410, "the export is gone: its time is over")
+            until(lambda: not (settings.exports / done["id"]).exists(), "its file is removed")
+
+
 together = scenarios.fixture()
 
 

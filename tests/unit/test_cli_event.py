@@ -414,7 +414,7 @@ def test_each_command_has_help_and_json(run: Run, command: str) -> None:
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history"
+    wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history preview"
     assert set(COMMANDS) == set(wanted.split())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -154,4 +155,25 @@ async def test_posts_of_the_past_are_found(client: Client) -> None:
     between = {"query": "flood", "start_time": "2026-01-01T00:00:05Z", "end_time": "2026-01-01T00:00:09Z"}
     assert [post["id"] for post in (await client.ask("GET", path, params=between))[1]["data"]] == ["7", "5"]
     for wrong in ("query=", "query=(", "query=a&max_results=5", "query=a&max_results=x", "query=a&start_time=x"):
+        assert (await client.ask("GET", f"{path}?{wrong}"))[0] == 400
+
+
+async def test_posts_of_the_past_are_counted(client: Client) -> None:
+    now = datetime.now(UTC)
+    ages = [timedelta(minutes=1), timedelta(minutes=2), timedelta(days=2), timedelta(days=8)]
+    posts = [v2(number, "flood") for number in range(1, 5)] + [v2(9, "sun")]
+    for post, age in zip(posts, [*ages, ages[0]], strict=True):
+        post["data"]["created_at"] = (now - age).isoformat()
+    await client.push(*posts)
+    path = "/2/tweets/counts/recent"
+    status, answer = await client.ask("GET", f"{path}?query=flood")
+    assert (status, answer["meta"]) == (200, {"total_tweet_count": 3})
+    assert sum(bucket["tweet_count"] for bucket in answer["data"]) == 3
+    assert len(answer["data"]) in (168, 169)
+    starts = [datetime.fromisoformat(bucket["start"]) for bucket in answer["data"]]
+    assert starts == sorted(starts)
+    since = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    _, short = await client.ask("GET", path, params={"query": "flood", "granularity": "minute", "start_time": since})
+    assert (short["meta"]["total_tweet_count"], len(short["data"]) in (60, 61)) == (2, True)
+    for wrong in ("query=", "query=(", "query=a&granularity=week", "query=a&start_time=2001-01-01T00:00:00Z"):
         assert (await client.ask("GET", f"{path}?{wrong}"))[0] == 400

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 PLACES = (  # of the navigation: path, name, right
     ("/", "Events", Right.VIEW),
+    ("/system", "System", Right.VIEW),
     ("/notices", "Notices", Right.VIEW),
     ("/people", "People", Right.ADMIN),
     ("/audit", "Audit log", Right.ADMIN),

@@ -76,9 +76,13 @@ def test_two_people_edit_and_the_second_sees_both_versions(site: Site) -> None:
 def test_an_event_is_paused_resumed_stopped_and_deleted_by_typing_its_code(site: Site) -> None:
     with site.visit() as page:
         create(page, "Snow", "snow", "snow")
-        for button, status in (("Pause", "paused"), ("Resume", "active"), ("Stop", "stopped")):
+        for button, status in (
+            ("Pause collection", "paused"),
+            ("Resume collection", "active"),
+            ("Stop collection", "stopped"),
+        ):
             page.get_by_role("button", name=button).click()
-            expect(page.locator(".status")).to_have_text(status)
+            expect(page.locator(".facts .status")).to_have_text(status)
         page.get_by_role("link", name="Manage").click()
         page.locator("form[action$='/delete']").get_by_role("textbox").fill("sno")
         page.get_by_role("button", name="Delete the event").click()
@@ -108,7 +112,7 @@ def test_a_file_is_looked_at_and_imported(site: Site) -> None:
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_role("status")).to_have_text("It is done.")
         page.goto("/events/rain")
-        expect(page.locator(".status")).to_have_text("draft")
+        expect(page.locator(".facts .status")).to_have_text("draft")
 
 
 def test_a_viewer_is_shown_nothing_that_they_may_not_do(site: Site) -> None:
@@ -118,7 +122,7 @@ def test_a_viewer_is_shown_nothing_that_they_may_not_do(site: Site) -> None:
         page.goto("/events/fog")
         for name in ("Edit", "Manage", "People", "Audit log"):
             expect(page.get_by_role("link", name=name)).to_have_count(0)
-        expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+        expect(page.get_by_role("button", name="Pause collection")).to_have_count(0)
         assert page.goto("/events/fog/edit").status == 403  # type: ignore[union-attr]
         expect(page.get_by_role("alert")).to_contain_text("may not do this")
 

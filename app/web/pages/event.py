@@ -12,8 +12,10 @@ from app.domain.differences import differences
 from app.domain.people import Right
 from app.web import changing
 from app.web.api.history import Part, at, changes
+from app.web.api.live import Spanned
 from app.web.changing import Cloned, Started
 from app.web.forms import PASTS, moment, past
+from app.web.pages import live
 from app.web.problems import Failed
 from app.web.routes import Asked, Handler, Page, Redirect, Route
 
@@ -50,12 +52,9 @@ class Owners(Struct, frozen=True, kw_only=True):
 
 
 async def page(asked: Asked) -> Page:
-    """How it is."""
-    event = asked.event
-    return Page(
-        "event.html",
-        {"event": event, "goes": goes, "pasts": PASTS, "rematch": asked.desk.views.rematches.items.get(event.code)},
-    )
+    """What can be done to it, how it is while it happens, and what it looks for."""
+    rematch = asked.desk.views.rematches.items.get(asked.event.code)
+    return Page("event.html", {**live.shown(asked, asked.query), "goes": goes, "pasts": PASTS, "rematch": rematch})
 
 
 async def history(asked: Asked) -> Page:
@@ -173,7 +172,7 @@ _ACTIONS: dict[Action, str] = {
     "archive": "It is archived.",
 }
 ROUTES = [
-    Route("GET", _ONE, page, "event.page", "An event"),
+    Route("GET", _ONE, page, "event.page", "An event", query=Spanned),
     Route("GET", f"{_ONE}/history", history, "event.page_history", "Its history", query=Looked),
     Route("GET", f"{_ONE}/manage", manage, "event.page_manage", "What can be done to it", Right.CREATE),
     Route("POST", f"{_ONE}/start", start, "event.page_start", "Start it", Right.CHANGE, body=Acted),

@@ -16,7 +16,7 @@ def create(page: Page, name: str, code: str, *keywords: str) -> None:
     page.get_by_label("Code").fill(code)
     page.get_by_role("textbox", name="Keywords").fill("\n".join(keywords))
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("status")).to_have_text("The event is created.")
+    expect(page.locator(".said")).to_have_text("The event is created.")
 
 
 def test_a_wrong_token_does_not_sign_in(site: Site) -> None:
@@ -61,7 +61,7 @@ def test_two_people_edit_and_the_second_sees_both_versions(site: Site) -> None:
         other.goto("/events/storm/edit")
         other.get_by_role("textbox", name="Keywords").fill("wind\ngale")
         other.get_by_role("button", name="Save").click()
-        expect(other.get_by_role("status")).to_contain_text("version 2")
+        expect(other.locator(".said")).to_contain_text("version 2")
         page.get_by_role("textbox", name="Keywords").fill("wind\nhail")
         page.get_by_role("button", name="Save").click()
         conflict = page.get_by_role("alert")
@@ -70,7 +70,7 @@ def test_two_people_edit_and_the_second_sees_both_versions(site: Site) -> None:
         expect(page.get_by_role("textbox", name="Keywords")).to_have_value("wind\nhail")
         check(page)
         page.get_by_role("button", name="Save over theirs").click()
-        expect(page.get_by_role("status")).to_contain_text("version 3")
+        expect(page.locator(".said")).to_contain_text("version 3")
 
 
 def test_an_event_is_paused_resumed_stopped_and_deleted_by_typing_its_code(site: Site) -> None:
@@ -89,7 +89,7 @@ def test_an_event_is_paused_resumed_stopped_and_deleted_by_typing_its_code(site:
         expect(page.get_by_role("alert")).to_contain_text("type the code snow")
         page.locator("form[action$='/delete']").get_by_role("textbox").fill("snow")
         page.get_by_role("button", name="Delete the event").click()
-        expect(page.get_by_role("status")).to_contain_text("Snow is deleted")
+        expect(page.locator(".said")).to_contain_text("Snow is deleted")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,7 +110,7 @@ def test_a_file_is_looked_at_and_imported(site: Site) -> None:
         page.get_by_role("button", name="Only look").click()
         expect(page.get_by_role("row").nth(1)).to_contain_text("create")
         page.get_by_role("button", name="Import").click()
-        expect(page.get_by_role("status")).to_have_text("It is done.")
+        expect(page.locator(".said")).to_have_text("It is done.")
         page.goto("/events/rain")
         expect(page.locator(".facts .status")).to_have_text("draft")
 

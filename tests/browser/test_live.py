@@ -79,7 +79,7 @@ def check_usable(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_posts_arrive_can_be_paused_and_are_shown_as_they_are(running: Chain, browser: Browser) -> None:
+def test_posts_arrive_can_be_held_and_are_shown_as_they_are(running: Chain, browser: Browser) -> None:
     with signed_in(running, browser) as page:
         page.goto(address(running, "/events/flood"))
         expect(page.locator("h1")).to_have_text(NAME)
@@ -90,11 +90,11 @@ def test_posts_arrive_can_be_paused_and_are_shown_as_they_are(running: Chain, br
         link = page.get_by_role("link", name="Open the post")
         expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
         expect(page.locator("#posts img")).to_have_count(0)
-        page.get_by_role("button", name="Pause", exact=True).click()
+        page.get_by_role("button", name="Hold").click()
         send(running, 3, 10)
-        expect(page.locator("#stream-state")).to_have_text("Paused: 3 more have come.")
+        expect(page.locator("#stream-state")).to_have_text("Held: 3 more have come.")
         expect(page.locator("#posts > li")).to_have_count(1)
-        page.get_by_role("button", name="Pause", exact=True).click()
+        page.get_by_role("button", name="Hold").click()
         expect(page.locator("#posts > li")).to_have_count(4)
         page.get_by_role("link", name="last day").click()
         expect(page.locator("#span-day")).to_have_attribute("aria-current", "true")

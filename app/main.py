@@ -10,6 +10,7 @@ from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.delivering import add_delivering
 from agents.exporting import add_exporting
+from agents.indexing import Indexing
 from agents.normalization import add_normalization
 from agents.notifying import add_notifying
 from agents.presence import Presence
@@ -21,6 +22,7 @@ from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
+from app.clients.indexing import IndexWriter
 from app.clients.notices import ways
 from app.exporting.store import Store
 from app.faustapp import App, make_app
@@ -58,13 +60,17 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_upkeep(app, settings, ledger, views.activity)
         add_exporting(app, settings, events, ledger, views.exports, views.heard, Store(settings))
         _add_notices(app, settings, views)
-        services.append(_add_pages(app, settings, views))
+        services += _add_pages(app, settings, views)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
         services.append(writer)
         add_normalization(app, settings, events, heard, publisher, writer)
         add_bookkeeping(app, settings, heard.view, writer)
+    if role.indexes:
+        index = IndexWriter(settings, events.purged)
+        services += [index, Indexing(app, settings, events, index)]
+        writer = writer or index
     lease = Lease(settings) if role.tracks and settings.source_names else None
     if lease is not None:
         services += add_tracking(app, settings, events, lease)
@@ -86,11 +92,11 @@ def _add_notices(app: App, settings: Settings, views: ManagerViews) -> None:
         add_delivering(app, settings, duty, views.notices, way)
 
 
-def _add_pages(app: App, settings: Settings, views: ManagerViews) -> Service:
-    """Give the app its pages and API; returns the service that hears what managers answer."""
+def _add_pages(app: App, settings: Settings, views: ManagerViews) -> list[Service]:
+    """Give the app its pages and API; returns the services that hear what managers answer, and how all is."""
     desk = Desk(app, settings, views)
     add_pages(app, desk)
-    return desk.commanding
+    return [desk.commanding, *desk.watching.services]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -5,16 +5,38 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events, exports
+from app.web.api import (
+    about,
+    advising,
+    auditing,
+    changes,
+    events,
+    exports,
+    files,
+    history,
+    live,
+    notices,
+    people,
+    system,
+)
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
-from app.web.pages import home, signing
+from app.web.pages import home, signing, trying, writing
+from app.web.pages import live as live_pages
+from app.web.pages import notices as notices_pages
+from app.web.pages import people as people_pages
+from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, exports, home, exports_pages, signing)
+PARTS = (
+    *(about, events, changes, history, live, system, files, advising, exports, notices, people, auditing),
+    *(home, writing, event_pages, live_pages, exports_pages, system_pages, notices_pages, people_pages),
+    *(trying, signing),
+)
 
 
 def routes() -> list[Route]:

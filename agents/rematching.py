@@ -31,6 +31,7 @@ from app.domain.records import RawRecord, classified_headers
 from app.domain.rematch import Progress, cannot_hear, due
 from app.errors import Unavailable
 from app.faustapp import App
+from app.roles import NORMALIZING
 from app.settings import Settings
 from app.topics import CLASSIFIED, EVENT_COMMANDS, REMATCHES, full_name
 from tables.event_ledger import EventLedger
@@ -126,7 +127,7 @@ class _Jobs:
         if progress is None or progress.born != event.born or progress.version != wish.version:
             progress = await self._begin(event, wish)
         async with (
-            backlog(self._settings) as workers,
+            backlog(self._settings, NORMALIZING) as workers,
             retained(self._settings, progress.stretches) as source,
         ):
             pace = _Pace(self._settings.rematch_rate, workers, progress.posts)

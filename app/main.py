@@ -10,6 +10,7 @@ from agents.classification import add_classification
 from agents.commands import add_commands
 from agents.delivering import add_delivering
 from agents.exporting import add_exporting
+from agents.indexing import Indexing
 from agents.normalization import add_normalization
 from agents.notifying import add_notifying
 from agents.presence import Presence
@@ -21,6 +22,7 @@ from agents.tracking import add_tracking
 from agents.upkeep import add_upkeep
 from app import roles
 from app.clients.cassandra import Writer
+from app.clients.indexing import IndexWriter
 from app.clients.notices import ways
 from app.exporting.store import Store
 from app.faustapp import App, make_app
@@ -65,6 +67,10 @@ def build(role: Role, settings: Settings) -> faust.App:
         services.append(writer)
         add_normalization(app, settings, events, heard, publisher, writer)
         add_bookkeeping(app, settings, heard.view, writer)
+    if role.indexes:
+        index = IndexWriter(settings, events.purged)
+        services += [index, Indexing(app, settings, events, index)]
+        writer = writer or index
     lease = Lease(settings) if role.tracks and settings.source_names else None
     if lease is not None:
         services += add_tracking(app, settings, events, lease)

@@ -17,6 +17,7 @@ class Role(StrEnum):
     WORKER = "worker"
     CLASSIFIER = "classifier"
     NORMALIZER = "normalizer"
+    INDEXER = "indexer"
 
     @property
     def manages(self) -> bool:
@@ -39,6 +40,11 @@ class Role(StrEnum):
         return self in (Role.ALL, Role.TRACKER)
 
     @property
+    def indexes(self) -> bool:
+        """Whether it keeps the index by which posts are found; all that do share one group."""
+        return self in (Role.ALL, Role.INDEXER)
+
+    @property
     def rivals(self) -> tuple[Role, ...]:
         """Roles that would do the same work a second time on the same topics."""
         return tuple(
@@ -58,6 +64,7 @@ class Role(StrEnum):
         return roles.index(self) < roles.index(rival)
 
 
+NORMALIZING = tuple(role for role in Role if role.normalizes)
 EVENT_LEDGER, INTAKE, EVENT_ACTIVITY = "events", "intake", "activity"
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "down": "cli.stack",
     "event": "cli.event",
     "export": "cli.export",
+    "index": "cli.index",
     "migrate": "cli.migrate",
     "notify": "cli.notify",
     "replay": "cli.replay",

@@ -1,8 +1,8 @@
-"""How much the normalizers have still to do: what else wants to give them work waits while it is much."""
+"""How much those who read `classified_tweets` have still to do."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,16 +16,18 @@ from app.topics import CLASSIFIED
 
 
 class Backlog:
-    """Looks at `classified_tweets` and its readers by connections that stay open; `backlog` makes one."""
+    """Looks at the topic and its readers by connections that stay open; `backlog` makes one."""
 
-    def __init__(self, settings: Settings, client: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
-        self._groups = [app_id(role, settings) for role in Role if role.normalizes]
+    def __init__(
+        self, settings: Settings, roles: Iterable[Role], client: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+    ) -> None:
+        self._groups = [app_id(role, settings) for role in roles]
         self._client = client
         self._consumer = consumer
         self._places: list[TopicPartition] = sorted(consumer.assignment())
 
     async def records(self) -> int:
-        """Records that no normalizer has dealt with. Raises KafkaError.
+        """Records that no process of the roles has dealt with. Raises KafkaError.
 
         Of several groups the one that is farthest counts: others are what a role has left that ran here once.
         """
@@ -39,8 +41,8 @@ def _waiting(ends: dict[TopicPartition, int], done: dict[TopicPartition, int]) -
 
 
 @asynccontextmanager
-async def backlog(settings: Settings) -> AsyncIterator[Backlog]:
-    """A look at the backlog. Raises Unavailable."""
+async def backlog(settings: Settings, roles: Iterable[Role]) -> AsyncIterator[Backlog]:
+    """A look at the backlog of roles that do the same. Raises Unavailable."""
     async with reader(settings, CLASSIFIED, from_start=False) as (consumer, _), admin(settings) as client:
         consumer.pause(*consumer.assignment())
-        yield Backlog(settings, client, consumer)
+        yield Backlog(settings, roles, client, consumer)

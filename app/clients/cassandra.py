@@ -280,26 +280,10 @@ class Writer(Service):
         return ()
 
     async def _execute(self, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
-        """One try; the first page of what it finds. The driver answers on a thread of its own."""
+        """One try; the first page of what it finds."""
         assert self._session is not None  # noqa: S101 -- `connect` comes first
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Sequence[Any]] = loop.create_future()
-
-        def settle(rows: Sequence[Any] | None, error: Exception | None = None) -> None:
-            if done.cancelled():
-                return
-            if error is None:
-                done.set_result(rows or ())
-            else:
-                done.set_exception(error)
-
-        future: Any = self._session.execute_async(statement)
-        future.add_callbacks(
-            lambda rows: loop.call_soon_threadsafe(settle, rows),
-            lambda error: loop.call_soon_threadsafe(settle, None, error),
-        )
         try:
-            return await done
+            return await answer(self._session, statement)
         except InvalidRequest as invalid:
             raise await self._verdict(invalid) from None
 
@@ -311,6 +295,27 @@ class Writer(Service):
         except Unavailable as gone:
             return gone
         return Rejected(str(invalid))
+
+
+async def answer(connected: Session, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
+    """The first page of what a statement finds. The driver answers on a thread of its own."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Sequence[Any]] = loop.create_future()
+
+    def settle(rows: Sequence[Any] | None, error: Exception | None = None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(rows or ())
+        else:
+            done.set_exception(error)
+
+    future: Any = connected.execute_async(statement)
+    future.add_callbacks(
+        lambda rows: loop.call_soon_threadsafe(settle, rows),
+        lambda error: loop.call_soon_threadsafe(settle, None, error),
+    )
+    return await done
 
 
 def _for_ever(errors: type[Exception] | tuple[type[Exception], ...]) -> Any:

@@ -6,7 +6,7 @@ Source: CQL binary protocol v4, section 6 ("Data type serialization formats").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from struct import Struct as Packer
 from typing import Any, TypeAlias
 
@@ -81,6 +81,11 @@ def encode_raw(row: Row) -> Encoded:
 def encode_bucket(row: Row) -> Encoded:
     """Values of its bucket's row of `event_bucket`."""
     return [row.code.encode(), row.bucket.encode(), _bigint(row.bucket_since), _int(row.bucket_seconds)]
+
+
+def encode_terms(row: Row, moment: int, terms: Collection[str]) -> Encoded:
+    """Terms to add to its row of `post_index`, then the key of that."""
+    return [_list(sorted(terms)), row.code.encode(), row.bucket.encode(), _bigint(moment), row.post.id.encode()]
 
 
 def coverage_values(interval: Interval) -> list[Any]:

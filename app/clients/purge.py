@@ -1,4 +1,4 @@
-"""Removes all rows of an event."""
+"""Removes all rows of an event, its index, and what people have written to its posts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cassandra import InvalidRequest, Unauthorized
 
 from app.clients.cassandra import TRANSIENT, session
 from app.errors import Unavailable
-from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
+from app.schema import BY_BUCKET, BY_EVENT, EVENT_BUCKET
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ def _purge(settings: Settings, code: str, until_us: int, *, and_list: bool) -> N
     with session(settings) as cassandra:
         find = cassandra.prepare(f"SELECT bucket FROM {keyspace}.{EVENT_BUCKET} WHERE event_name = ?")  # noqa: S608
         for (bucket,) in list(cassandra.execute(find, [code])):
-            for table in (TWEET_RAW, TWEET):
+            for table in BY_BUCKET:
                 cassandra.execute(
                     f"DELETE FROM {keyspace}.{table} USING TIMESTAMP {until_us:d} "  # noqa: S608
                     "WHERE event_name = %s AND bucket = %s",
                     [code, bucket],
                 )
-        if and_list:
+        for table in BY_EVENT if and_list else ():
             cassandra.execute(
-                f"DELETE FROM {keyspace}.{EVENT_BUCKET} USING TIMESTAMP {until_us:d} WHERE event_name = %s",  # noqa: S608
+                f"DELETE FROM {keyspace}.{table} USING TIMESTAMP {until_us:d} WHERE event_name = %s",  # noqa: S608
                 [code],
             )

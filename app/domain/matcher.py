@@ -17,7 +17,7 @@ from msgspec import Struct
 from app.domain.events import Event
 from app.domain.finding import Wanted, WordsIn, hits_in, side_by_side, wanted_of, words_of
 from app.domain.keywords import Term, parse_keyword
-from app.domain.passages import FIELDS, SEPARATOR, passages, passages_of_odd
+from app.domain.passages import FIELDS, SEPARATOR, read_passages
 from app.domain.places import BoxIndex, where
 from app.domain.posts import Post
 from app.domain.voices import languages_of, voices
@@ -84,10 +84,7 @@ class Matcher:
         return [Match(event, matched) for event, matched in found.values()]
 
     def _match_keywords(self, post: Post, words_in: WordsIn, found: _Found) -> None:
-        try:
-            text, fields = passages(post)
-        except (TypeError, AttributeError, KeyError):
-            text, fields = passages_of_odd(post)
+        text, fields = read_passages(post)
         hits, candidates = hits_in(text, words_in)
         for wanted in candidates:
             if not hits.keys() >= wanted.words:

@@ -74,14 +74,18 @@ def time_in_id(post_id: str) -> int | None:
     return None
 
 
+def moment_of(post_id: str, created_ms: int | None) -> int | None:
+    """The time of a post by which it is stored and found, in milliseconds since 1970: its id's, else `created_ms`."""
+    moment = time_in_id(post_id)
+    return moment if moment is not None else created_ms
+
+
 def bucket_of(rules: tuple[BucketRule, ...], post_id: str, created_ms: int | None) -> tuple[str, int, int]:
     """Bucket of a post: its name, first moment (ms) and length (seconds; 0 where the post has no time at all).
 
     `rules` ascend; the first holds for all posts before the second, whatever its `since`.
     """
-    moment = time_in_id(post_id)
-    if moment is None:
-        moment = created_ms
+    moment = moment_of(post_id, created_ms)
     if moment is None:
         return UNDATED, 0, 0
     at = len(rules) - 1

@@ -24,6 +24,14 @@ _READ_MORE = (f"https://twitter{_READ_MORE_PATH}", f"https://x{_READ_MORE_PATH}"
 _CUT = "…"
 
 
+def read_passages(post: Post) -> tuple[str, list[int]]:
+    """Folded text of all passages and, for each, the index of its name in FIELDS, of any post at all."""
+    try:
+        return passages(post)
+    except (TypeError, AttributeError, KeyError):
+        return passages_of_odd(post)
+
+
 def passages(post: Post) -> tuple[str, list[int]]:
     """Folded text of all passages and, for each, the index of its name in FIELDS.
 

@@ -13,7 +13,7 @@ from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.events import Event
 from app.domain.normalize import Value, normalize
 from app.domain.partitioning import bucket_of
-from app.domain.posts import Control, Malformed, Post, read
+from app.domain.posts import Malformed, Post, read
 from app.domain.records import Line
 
 Key: TypeAlias = tuple[str, str, str]  # event, bucket, post
@@ -32,6 +32,11 @@ class NormalizedPost(Struct):
     raw: bytes
     values: list[Value]  # of POST_COLUMNS and OUR_POST_COLUMNS
     encoded: list[Any] | None = None  # the same in the form of the store, kept by who writes it
+
+    @property
+    def created_ms(self) -> int | None:
+        """When the post was made."""
+        return self.values[_CREATED]  # type: ignore[return-value]
 
 
 class Row(Struct):
@@ -74,7 +79,7 @@ class Row(Struct):
         return Seen(
             raw_partition=self.line.partition,
             position=self.line.position,
-            created_ms=post[_CREATED],  # type: ignore[arg-type]
+            created_ms=self.post.created_ms,
             keywords=self.line.matched,
             language=post[_LANGUAGE],  # type: ignore[arg-type]
             hashtags=post[_HASHTAGS] or (),  # type: ignore[arg-type]
@@ -95,11 +100,13 @@ class Rows:
         place = line.partition, line.position
         post = self._known.get(place)
         if post is None or post.raw != raw:
-            post = self._known[place] = normalized(_only(read(raw)))
+            post = self._known[place] = normalized(post_of(raw))
         return row_of(event, version, line, post, rematch)
 
 
-def _only(posts: list[Post] | Control) -> Post:
+def post_of(raw: bytes) -> Post:
+    """The post of a line that holds one alone. Raises Malformed."""
+    posts = read(raw)
     if not isinstance(posts, list) or len(posts) != 1:
         raise Malformed("a classified line that is not one post")
     return posts[0]

@@ -162,7 +162,7 @@ def read_by(role: Role) -> list[Topic]:
     """Topics that a role's group reads, in the order of the flow."""
     topics = [EVENT_COMMANDS] if role.manages else []
     topics += [RAW] if role.classifies else []
-    return topics + ([CLASSIFIED] if role.normalizes else [])
+    return topics + ([CLASSIFIED] if role.normalizes or role is Role.INDEXER else [])
 
 
 def offsets(settings: Settings, role: str, topics: Iterable[Topic] | None = None) -> dict[TopicPartition, Offsets]:

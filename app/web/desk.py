@@ -26,7 +26,9 @@ from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.door import Door
 from app.web.export_desk import ExportDesk
+from app.web.flowing import Flows
 from app.web.problems import Failed
+from app.web.watching import Watching
 from tables.manager_views import ManagerViews
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.door = Door(self.settings, self.views.people)
+        self.flows = Flows()
+        self.watching = Watching(self.settings, self.views)
         self.exports = ExportDesk(self.settings, self.views, self.tell)
         self._using_link = asyncio.Lock()
         self.commanding = Commanding(self.settings, self._send, self.views.events.view.items.get)

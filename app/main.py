@@ -60,7 +60,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_upkeep(app, settings, ledger, views.activity)
         add_exporting(app, settings, events, ledger, views.exports, views.heard, Store(settings))
         _add_notices(app, settings, views)
-        services.append(_add_pages(app, settings, views))
+        services += _add_pages(app, settings, views)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
@@ -92,11 +92,11 @@ def _add_notices(app: App, settings: Settings, views: ManagerViews) -> None:
         add_delivering(app, settings, duty, views.notices, way)
 
 
-def _add_pages(app: App, settings: Settings, views: ManagerViews) -> Service:
-    """Give the app its pages and API; returns the service that hears what managers answer."""
+def _add_pages(app: App, settings: Settings, views: ManagerViews) -> list[Service]:
+    """Give the app its pages and API; returns the services that they need."""
     desk = Desk(app, settings, views)
     add_pages(app, desk)
-    return desk.commanding
+    return desk.services
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -17,6 +17,7 @@ from app.domain.columns import COLUMNS
 from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.periods import ever
+from app.domain.searching import check_tag
 
 Format: TypeAlias = Literal["jsonl", "raw", "csv", "parquet", "gexf", "ids"]
 Network: TypeAlias = Literal["mentions", "retweets", "hashtags"]
@@ -53,6 +54,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     keywords: tuple[str, ...] = ()  # keys of `matched`: also from:account and box:…
     accounts: tuple[str, ...] = ()  # screen names of authors, or their ids
     origins: tuple[Origin, ...] = ()
+    tags: tuple[str, ...] = ()  # that people have given
 
 
 class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,7 +177,7 @@ def _checked(filters: Filters, event: Event) -> Filters:
             raise ValueError(f"time {at.isoformat()} has no time zone")
     if filters.since and filters.until and filters.since >= filters.until:
         raise ValueError("the export ends before it begins")
-    for name in ("languages", "keywords", "accounts", "origins"):
+    for name in ("languages", "keywords", "accounts", "origins", "tags"):
         if len(getattr(filters, name)) > MAX_FILTERS:
             raise ValueError(f"more than {MAX_FILTERS} {name}")
     _check_keywords(filters.keywords, event)
@@ -185,6 +187,7 @@ def _checked(filters: Filters, event: Event) -> Filters:
         keywords=_distinct(filters.keywords),
         accounts=_distinct(one.strip().removeprefix("@").lower() for one in filters.accounts),
         origins=tuple(dict.fromkeys(filters.origins)),
+        tags=_distinct(check_tag(one) for one in filters.tags),
     )
 
 

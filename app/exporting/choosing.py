@@ -32,8 +32,10 @@ class Chooser:
         self._raw = wish.format == "raw"
         self._span = _span(wish.filters)
         self._columns = columns_of(wish)
+        self._tags = frozenset(wish.filters.tags)
         tests = dict(_tests(wish.filters))
-        self._needed = tuple(dict.fromkeys((*self._columns, *(name for names in tests for name in names))))
+        needed = (*self._columns, *(name for names in tests for name in names), *(("t_id",) if self._tags else ()))
+        self._needed = tuple(dict.fromkeys(needed))
         self._tests = [(tuple(map(self._needed.index, names)), test) for names, test in tests.items()]
 
     def pages(self, bucket: Bucket) -> Iterator[list[RowValues]]:
@@ -46,8 +48,14 @@ class Chooser:
 
     def _chosen(self, bucket: Bucket) -> Iterator[list[RowValues]]:
         width = len(self._columns)
+        tagged = self._stored.tagged(bucket.name, self._tags) if self._tags else None
+        if tagged == set():
+            return
         for page in self._stored.pages(bucket.name, self._needed):
             passing = [row for row in page if self._passes(row)] if self._tests else page
+            if tagged is not None:
+                at = self._needed.index("t_id")
+                passing = [row for row in passing if row[at] in tagged]
             yield [row[:width] for row in passing]
 
     def _with_raw(self, bucket: Bucket, chosen: Iterator[list[RowValues]]) -> Iterator[list[RowValues]]:

@@ -74,7 +74,7 @@ class Ordered(Struct, frozen=True, kw_only=True):
     why: str  # it failed
     posts: int  # that are changed
     at: datetime
-    silent: bool  # its process is gone; to give the order again goes on
+    silent: bool  # its process is gone: give the order again
     change: Change
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,7 +13,7 @@ import pytest
 from app.local.stack import Stack
 from app.topics import AUDIT
 from tests import builders
-from tests.support import events, rows, topics
+from tests.support import commands, events, rows, topics
 from tests.support.api import SECRET, Api, api
 from tests.support.chain import Chain, chain
 from tests.support.together import Running, Together
@@ -55,6 +56,7 @@ def posts_are_found_looked_at_and_annotated(stack: Stack) -> None:
         _looked_at(vera)
         _annotated(running, vera, ed)
         _annotated_by_search(vera, ed)
+        _exported(running, Path(name, "tagged.ids"))
         _pages(vera, ed)
         running.check_calm()
 
@@ -117,6 +119,18 @@ def _annotated_by_search(vera: Api, ed: Api) -> None:
     assert len(find(vera, tags="bulk", most=100)["posts"]) == 38
     assert [one["id"] for one in vera.get(path)["orders"]] == [begun["id"]]
     assert vera.send("GET", f"{path}/x").status == 404
+
+
+def _exported(running: Chain, out: Path) -> None:
+    with tempfile.TemporaryDirectory() as state:
+        done = commands.run(
+            running.settings, Path(state), "export", "flood", "--format", "ids", "--tag", "Check", "--out", str(out)
+        )
+    assert done.status == 0, done.err
+    (tagged,) = [
+        row["t_id"] for row in rows.query(running.settings, rows.EVERYTHING + "annotation") if "check" in row["tags"]
+    ]
+    assert out.read_text().split() == [tagged]
 
 
 def _pages(vera: Api, ed: Api) -> None:

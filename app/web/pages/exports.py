@@ -35,6 +35,7 @@ class Form(Struct, frozen=True, kw_only=True):
     until: str = ""
     languages: str = ""
     accounts: str = ""
+    tags: str = ""
     keywords: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
     columns: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Form(Struct, frozen=True, kw_only=True):
                 until=_moment(self.until, "To"),
                 languages=_listed(self.languages),
                 accounts=_listed(self.accounts),
+                tags=_listed(self.tags),
                 keywords=self.keywords,
                 origins=self.origins,
             ),

@@ -32,6 +32,7 @@ _COMMANDS = {
     "replay": "cli.replay",
     "simulate": "cli.simulate",
     "status": "cli.stack",
+    "tail": "cli.tail",
     "up": "cli.stack",
     "user": "cli.user",
     "worker": "cli.worker",

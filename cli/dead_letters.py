@@ -120,9 +120,13 @@ async def _bytes(current: Settings, one: Letter) -> bytes:
 
 
 async def _replay(current: Settings, chosen: list[Letter], before: dict[str, Replayed], who: str) -> Outcome:
-    from app.clients.dead_letters import replay  # noqa: PLC0415 - the drivers are slow to import
+    from app.clients.audit import write  # noqa: PLC0415 - the drivers are slow to import
+    from app.clients.dead_letters import replay  # noqa: PLC0415
 
-    return await replay(current, chosen, before, who)
+    outcome = await replay(current, chosen, before, who)
+    if outcome.sent:
+        await write(current, who, "letters.replay", "", {"sent": len(outcome.sent), "letters": outcome.sent[:20]})
+    return outcome
 
 
 def _with(reason: str | None, letters: list[Letter]) -> list[Letter]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeAlias
 import msgspec
 
 from app.domain.events import Box, Definition, Event
-from app.domain.keywords import Keyword, Term, parse_keyword, plain
+from app.domain.keywords import Keyword, Term, parse_keyword, split_keywords
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -32,17 +32,6 @@ def who() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return "unknown"
-
-
-def split_keywords(typed: Iterable[str]) -> tuple[str, ...]:
-    """Keywords of `-k` options: cut at commas outside of quotes."""
-    keywords: list[str] = []
-    for text in typed:
-        parts = [part.strip() for part in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', plain(text))]
-        if "" in parts:
-            raise ValueError(f"{text!r} holds a blank keyword, which would match every post")
-        keywords += parts
-    return tuple(keywords)
 
 
 def read_keywords(file: BinaryIO) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class _Finite(click.FloatRange):
 @click.option("--token", help="Bearer token that clients must have; without, any will do.")
 @click.option("--rules", default=1000, show_default=True, type=_count, help="Rules that the X plan allows.")
 @click.option("--rule-length", default=1024, show_default=True, type=_count, help="Characters it allows a rule.")
-@click.option("--keep-alive", default=20.0, show_default=True, type=_Finite(0.01), help="Seconds between.")
+@click.option("--keep-alive", type=_Finite(0.01), help="Seconds between; else 20, and 30 at v1.1, as they have it.")
 @click.option("--connections", default=1, show_default=True, type=_count, help="That X allows at once.")
 @click.option("--evict", is_flag=True, help="X ends the older connection, instead of refusing the newer.")
 @click.option("--attempts", default=0, type=click.IntRange(0), help="Connects a minute that X allows; 0: no limit.")

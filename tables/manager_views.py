@@ -10,10 +10,23 @@ from app.clients.people import decode_person
 from app.clients.rematches import decode_progress
 from app.clients.view import View
 from app.domain import notices, presence
+from app.domain.letters import Replayed, replayed
+from app.domain.newest import Newest, newest, replaces
 from app.domain.people import Person
 from app.domain.rematch import Progress
 from app.settings import Settings
-from app.topics import EXPORTS, MUTES, NOTICES, PEOPLE, PRESENCE, REMATCHES, USED_LINKS, full_name
+from app.topics import (
+    EXPORTS,
+    MUTES,
+    NEWEST,
+    NOTICES,
+    PEOPLE,
+    PRESENCE,
+    REMATCHES,
+    REPLAYED_LETTERS,
+    USED_LINKS,
+    full_name,
+)
 from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 from tables.known_ledger import KnownLedger
@@ -29,6 +42,8 @@ class ManagerViews:
         self.rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
         self.processes: View[presence.Entry] = View(settings, full_name(PRESENCE, settings), presence.entry)
         self.exports: View[ExportEntry] = View(settings, full_name(EXPORTS, settings), decode_entry)
+        self.newest: View[Newest] = View(settings, full_name(NEWEST, settings), newest, replaces)
+        self.replayed: View[Replayed] = View(settings, full_name(REPLAYED_LETTERS, settings), replayed)
         self.notices: View[notices.Entry] = View(settings, full_name(NOTICES, settings), notices.entry)
         self.mutes: View[notices.Mute] = View(settings, full_name(MUTES, settings), notices.decode_mute)
         self.people: View[Person] = View(settings, full_name(PEOPLE, settings), decode_person)
@@ -38,7 +53,7 @@ class ManagerViews:
     def own(self) -> list[View[Any]]:
         """Those that nobody but a manager follows."""
         return [
-            *(self.activity.view, self.rematches, self.processes, self.exports),
+            *(self.activity.view, self.rematches, self.processes, self.exports, self.newest, self.replayed),
             *(self.notices, self.mutes, self.people, self.used_links),
         ]
 

@@ -62,7 +62,7 @@ class Lags(Service):
 
     async def _once(self, consumer: AIOKafkaConsumer, client: AIOKafkaAdminClient) -> None:
         names = {name: self._settings.topic_prefix + name for topics in READS.values() for name in topics}
-        await consumer.topics()  # aiokafka has no public way to ask for metadata without a subscription
+        await consumer._client.force_metadata_update()  # there is no public way without a subscription
         places = {
             TopicPartition(name, number): (short, number)
             for short, name in names.items()

@@ -13,10 +13,9 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from app.domain.watchdog import State, Volumes, words
+from app.domain.watchdog import State, Volumes, dead_seconds, words
 
-# The longest between two signs of life of a connection that is alive: then it is given up. An outage is told oftener.
-PENDING_MS = 30_000
+_GIVING_UP_SECONDS = 5.0  # until that is written down
 # A tracker tells at least every 10 s.
 TOLD_SECONDS = 30.0
 # What entries say of what comes after them, where others look for it.
@@ -119,6 +118,14 @@ class SourceStatus(Struct, kw_only=True, omit_defaults=True, tag="status"):
     events: dict[str, int] = field(default_factory=dict)  # code -> version that is in force at the source
     refused: dict[str, tuple[str, ...]] = field(default_factory=dict)  # event code -> what is not asked for, and why
     volumes: Volumes = field(default_factory=Volumes)
+
+
+def pending_ms(source: str) -> int:
+    """The longest between two signs of life of a connection that is alive: then it is given up.
+
+    An outage is told oftener.
+    """
+    return int((dead_seconds(source) + _GIVING_UP_SECONDS) * 1000)
 
 
 def as_of(status: SourceStatus, now: int) -> SourceStatus:

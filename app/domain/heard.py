@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from app.domain.coverage import PENDING_MS, Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind
+from app.domain.coverage import Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind, pending_ms
 from app.domain.events import Event
 from app.domain.reasons import LEAD_MS, Reason, end_of, reasons
 from app.domain.spans import Span, intersection, length, meet, rest, union
@@ -209,7 +209,7 @@ def _gaps(active: list[Span], heard: list[Span], begins: set[int]) -> list[Span]
 
 def _known(active: list[Span], found: list[Interval], now: int) -> list[Span]:
     """The active time as far as it can be known: a connection that lasts has given its last sign some seconds ago."""
-    lasting = [one.until for one in found if one.ended is None and now - one.until < PENDING_MS]
+    lasting = [one.until for one in found if one.ended is None and now - one.until < pending_ms(one.source)]
     return intersection(active, [(0, max(lasting))]) if lasting else active
 
 
@@ -237,8 +237,9 @@ def _within(interval: Interval, one: InForce | Refusal) -> Iterator[Span]:
         yield one.since, until
 
 
-def _without(code: str, intervals: Iterable[Interval], asked: list[Span], end: int, now: int) -> list[Without]:
+def _without(code: str, intervals: list[Interval], asked: list[Span], end: int, now: int) -> list[Without]:
     """What was not asked for, each from when to when, whatever connections and gaps lie between."""
+    pending = max((pending_ms(one.source) for one in intervals), default=0)
     spans: dict[str, list[Span]] = {}
     for interval in intervals:
         for refused, span in _refused(code, interval):
@@ -254,7 +255,5 @@ def _without(code: str, intervals: Iterable[Interval], asked: list[Span], end: i
                 parts[-1] = parts[-1][0], until
             else:
                 parts.append((since, until))
-        found += [
-            Without(since, until, what, goes_on=until == end and now - until < PENDING_MS) for since, until in parts
-        ]
+        found += [Without(since, until, what, goes_on=until == end and now - until < pending) for since, until in parts]
     return sorted(found, key=lambda one: (one.since, one.what))

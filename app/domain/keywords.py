@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ MARKS = "#@$"
 GAP, SPACELESS, WORD, JOINER = range(4)
 
 _TERM = re.compile(r'"([^"]*)"|([^\s"]+)')
+_COMMA_OUTSIDE = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _COMMAS = frozenset(",，、،")
 _PLAIN = {"’": "'", "‘": "'", "＃": "#", "＠": "@"}
 _QUOTES = str.maketrans(_PLAIN | dict.fromkeys("“”„«»＂", '"'))
@@ -85,6 +87,17 @@ def fold(text: str) -> str:
 def plain(text: str) -> str:
     """The text with straight quotes and ASCII marks, without invisible characters."""
     return text if text.isascii() else text.translate(_QUOTES).translate(_INVISIBLE)
+
+
+def split_keywords(typed: Iterable[str]) -> tuple[str, ...]:
+    """Keywords that were typed with commas between them; a comma inside of quotes is part of one. Raises ValueError."""
+    keywords: list[str] = []
+    for text in typed:
+        parts = [part.strip() for part in _COMMA_OUTSIDE.split(plain(text))]
+        if "" in parts:
+            raise ValueError(f"{text!r} holds a blank keyword, which would match every post")
+        keywords += parts
+    return tuple(keywords)
 
 
 def parse_keyword(text: str) -> Keyword:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import Struct
 
+from app.domain.addresses import post_address, web_address
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
 from app.domain.rows import Row
 
@@ -35,6 +36,7 @@ class NewPost(Struct, frozen=True, omit_defaults=True):
     account: str = ""  # screen name, or id where the source tells no other
     language: str = ""
     matched: tuple[str, ...] = ()
+    address: str = ""  # of its page at the platform
     media: str = ""  # address of a picture; nobody shall load it unasked
 
 
@@ -88,7 +90,8 @@ def shortened(row: Row) -> NewPost:
         account=(text("u_screen_name") or text("u_id"))[:MOST_NAME],
         language=text("t_lang"),
         matched=tuple(row.line.matched)[:MOST_KEYWORDS],
-        media=text("media_url"),
+        address=post_address(row.post.id) or "",
+        media=web_address(text("media_url")) or "",
     )
 
 
@@ -97,7 +100,7 @@ class Looker:
 
     def __init__(self, mark: str = "") -> None:
         self._born, self._seen = _read(mark)
-        self._mark = mark
+        self._looked = bool(self._seen)
 
     def look(self, parts: Mapping[int, Newest], most: int = 4 * MOST) -> Arrived:
         """What is new, of the partitions (by number) of an event; at the first look the last few, and none missed."""
@@ -105,7 +108,7 @@ class Looker:
         parts = {number: part for number, part in parts.items() if part.born == born}
         if born != self._born:
             self._born, self._seen = born, {}
-        first = not self._seen
+        first, self._looked = not self._looked, True
         came: list[NewPost] = []
         count = 0
         for number, part in parts.items():
@@ -115,8 +118,8 @@ class Looker:
             came += part.posts[-new:] if new else ()
             self._seen[number] = max(part.total, self._seen.get(number, 0))
         came.sort(key=lambda post: post.received_at)
-        self._mark = f"{born}~" + ",".join(f"{number}:{total}" for number, total in sorted(self._seen.items()))
-        return Arrived(came[-most:], 0 if first else count - len(came[-most:]), self._mark)
+        mark = f"{born}~" + ",".join(f"{number}:{total}" for number, total in sorted(self._seen.items()))
+        return Arrived(came[-most:], 0 if first else count - len(came[-most:]), mark)
 
 
 def _read(mark: str) -> tuple[int, dict[int, int]]:

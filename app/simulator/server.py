@@ -34,9 +34,9 @@ class Simulator:
         self.options = options
         self.log = Log(options.log_size, options.log)
         manners = Manners(options.connections, evicts=options.evict, attempts=options.attempts)
-        self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=options.keep_alive)
-        self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=options.keep_alive)
-        self.jetstream = Jetstream(self.log, history=options.history, keep_alive=options.keep_alive)
+        self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=options.keep_alive or 20)
+        self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=options.keep_alive or 30)
+        self.jetstream = Jetstream(self.log, history=options.history, keep_alive=options.keep_alive or 20)
         self.accounts: list[Account] = [self.x.account, self.v1.account, self.jetstream.account]
         self._posts = source(options)
         pool = Pool(self._posts, options.pool, options.post_bytes) if options.pool else None

@@ -34,6 +34,12 @@ class Budget:
         self._reads = reads_in(self._month, intervals, source)
         self._warned: set[str] = set()  # of what, this month
 
+    @property
+    def reads(self) -> int:
+        """Posts read this month."""
+        self._turn()
+        return self._reads
+
     def read(self, posts: int) -> None:
         """Posts came."""
         self._turn()

@@ -12,7 +12,7 @@ from typing import get_args
 
 import msgspec
 
-from app.domain.coverage import CONTINUED, PENDING_MS, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld
+from app.domain.coverage import CONTINUED, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld, pending_ms
 from app.domain.past import Past
 from app.domain.watchdog import State, Volumes
 from app.metrics import SOURCE_STATE
@@ -125,7 +125,7 @@ class Ledger:
         connection that may have ended long ago.
         """
         at = monotonic()  # clocks of the wall are set now and then
-        if at - self._signed < PENDING_MS / 1000:
+        if at - self._signed < pending_ms(self._source) / 1000:
             self._sign, self._signed = now, at
 
     def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:

@@ -59,7 +59,7 @@ class Listener:
         self._filler = filler
         self._filling: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
-        self._watchdog = Watchdog(ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = Watchdog(source.name, ledger.status.volumes, monotonic(), _hour())
         self._asked: dict[str, int] = {}
         self._selection = Selection()
         self._connected: float | None = None  # monotonic
@@ -226,7 +226,7 @@ class Listener:
     def _opened(self, opened: Opened) -> None:
         interval = self._ledger.open(opened, self._selection, self._generation)
         self._taker.connected(interval.connection, self._generation)
-        self._watchdog = Watchdog(self._ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = Watchdog(self._source.name, self._ledger.status.volumes, monotonic(), _hour())
         self._connected = monotonic()
         CONNECTIONS.labels(self._source.name).inc()
         self._warned = ""

@@ -28,7 +28,9 @@ from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.archive_desk import ArchiveDesk
 from app.web.door import Door
 from app.web.export_desk import ExportDesk
+from app.web.flowing import Flows
 from app.web.problems import Failed
+from app.web.watching import Watching
 from tables.manager_views import ManagerViews
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.door = Door(self.settings, self.views.people)
+        self.flows = Flows()
+        self.watching = Watching(self.settings, self.views)
         self.exports = ExportDesk(self.settings, self.views, self.tell)
         self.archive = ArchiveDesk(self.settings, self.views.events.view.items.get)
         self._using_link = asyncio.Lock()
@@ -54,7 +58,7 @@ class Desk:
     @property
     def services(self) -> list[Service]:
         """What the process runs for it."""
-        return [self.commanding, self.archive.archive, self.archive.lag]
+        return [self.commanding, *self.watching.services, self.archive.archive, self.archive.lag]
 
     def event(self, code: str) -> Event:
         """An event as it stands. Raises Failed."""

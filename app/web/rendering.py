@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-PLACES = (("/", "Events"),)  # of the navigation
+PLACES = (("/", "Events"), ("/system", "System"))  # of the navigation
 
 
 class Rendering:

@@ -146,6 +146,10 @@ def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None
         until(lambda: "has lost the lease" in holder.log, "it knows")
         on.wait_risen()
         assert on.connections() == taken_over, "it has not connected again"
+        told = [(one["change"], one["why"]) for one in on.simulator.log(what="connection")]
+        assert told == [("connected", ""), ("ended", "ended by the account"), ("connected", "")], (
+            "the new holder has ended the connection of the frozen one at the source"
+        )
         due = tracking.due(on.simulator, on.settings, "flood") - missed_ids(on)
         heard = until(lambda: (one := tracking.heard(on.settings, "flood")).gaps and one, "a gap")
         inside = {

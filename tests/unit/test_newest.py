@@ -42,6 +42,13 @@ def test_later_looks_show_what_is_new_and_how_many_were_passed_over() -> None:
     assert (ids(found.posts), found.passed) == ([17, 18, 19], 10)
 
 
+def test_who_has_seen_that_there_is_nothing_misses_nothing_of_what_comes() -> None:
+    looker = Looker()
+    assert looker.look({}).posts == []
+    found = looker.look({0: part(30, 1, 4)})
+    assert (ids(found.posts), found.passed) == ([1, 4], 28)
+
+
 def test_of_a_flood_only_the_newest_are_shown() -> None:
     looker = Looker()
     looker.look({0: part(1, 1)})

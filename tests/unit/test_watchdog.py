@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from app.domain.watchdog import Volumes, Watchdog, words
+from app.domain.coverage import pending_ms
+from app.domain.watchdog import Volumes, Watchdog, dead_seconds, words
 
 NIGHT, NOON = 3, 12
 
 
 def followed(volumes: Volumes, hour: int = NOON) -> Watchdog:
-    return Watchdog(volumes, now=0.0, hour=hour)
+    return Watchdog("x", volumes, now=0.0, hour=hour)
 
 
 def test_posts_make_it_listening() -> None:
@@ -35,6 +36,13 @@ def test_a_socket_without_any_sign_of_life_is_dead_within_half_a_minute() -> Non
     dog.posts(1, 0.0)
     assert not dog.is_dead(24.0)
     assert dog.is_dead(26.0)
+
+
+def test_the_old_wire_of_x_has_longer_as_its_keep_alives_are_rarer() -> None:
+    dog = Watchdog("x-v1", Volumes(), now=0.0, hour=NOON)
+    assert not dog.is_dead(39.0)
+    assert dog.is_dead(41.0)
+    assert pending_ms("x-v1") > dead_seconds("x-v1") * 1000, "else it would pass for dead before it is given up"
 
 
 def test_no_posts_where_many_are_usual_is_blind() -> None:

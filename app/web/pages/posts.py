@@ -95,7 +95,7 @@ async def one(asked: Asked) -> Page:
     event = asked.event
     whole = await asked.desk.archive.whole(event, asked.path["id"])
     return Page(
-        "post.html",
+        "stored_post.html",
         {
             "event": event,
             "post": whole.found.post,

@@ -1,0 +1,179 @@
+"""An event while it happens: figures, coverage, newest posts, what is to be said of it, and all of it as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from msgspec import Struct
+
+from app.domain.diagnosis import Finding
+from app.domain.figures import Figures, Span, figures, per_minute
+from app.domain.newest import Looker, NewPost
+from app.domain.presence import Holding
+from app.domain.strip import Strip
+from app.web import flowing
+from app.web.flowing import Told
+from app.web.problems import Problem
+from app.web.routes import Asked, Reply, Route
+from app.web.watching import now_ms
+
+LOOK_SECONDS = 0.25
+MOST_SHOWN = 20
+FIGURES_SECONDS = 1.0
+
+
+class Spanned(Struct, frozen=True):
+    """Of which time: the last hour by minutes, the last day by hours, a fortnight by four hours, or all by days."""
+
+    span: Span = "hour"
+
+
+class Covered(Struct, frozen=True):
+    """The span of the same figures as a strip for each source. Times are milliseconds since 1970."""
+
+    since: int
+    until: int
+    strips: list[Strip]
+
+
+class Diagnosed(Struct, frozen=True):
+    """What is to be said, the worst first, and the version that each process and source has in force."""
+
+    version: int
+    findings: list[Finding]
+    holdings: list[Holding]
+
+
+class Since(Struct, frozen=True):
+    """From where on: the id of the last event that a client of the stream has had."""
+
+    mark: str = ""
+
+
+class Newly(Struct, frozen=True):
+    """Newest posts, the newest last; `passed` came too since the mark, and are not shown."""
+
+    posts: list[NewPost]
+    passed: int
+    mark: str
+
+
+class Counted(Struct, frozen=True):
+    """How many posts there are."""
+
+    posts: int
+    per_minute: float
+
+
+class Ended(Struct, frozen=True):
+    """Why the stream ends."""
+
+    why: str
+
+
+async def of_figures(asked: Asked) -> Reply:
+    """Posts by time, keyword, language, hashtag, account and source, as the workers count them: no database is read.
+
+    Exact but for rare languages, hashtags and accounts: `forgotten` says by how much a figure may be too low.
+    """
+    return Reply(figures(asked.desk.views.activity.of(asked.event), asked.query.span, now_ms()))
+
+
+async def of_coverage(asked: Asked) -> Reply:
+    """When the event was heard by each source, when not and why, and what the source kept back."""
+    live = asked.desk.watching.live(asked.event, asked.query.span)
+    series = live.figures.series
+    return Reply(Covered(series.since, series.until, live.strips))
+
+
+async def of_diagnosis(asked: Asked) -> Reply:
+    """How the collection is, in words."""
+    live = asked.desk.watching.live(asked.event, "hour")
+    return Reply(Diagnosed(asked.event.version, live.findings, live.holdings))
+
+
+async def of_newest(asked: Asked) -> Reply:
+    """The newest posts, those since a mark or the last few."""
+    came = Looker(asked.query.mark).look(asked.desk.watching.parts(asked.event), MOST_SHOWN)
+    return Reply(Newly(came.posts, came.passed, came.mark))
+
+
+async def stream(asked: Asked) -> web.StreamResponse:
+    """Server-sent events: `posts` (as `newest` answers them), `counted`, and `ended` when the event is no more.
+
+    A client that comes back with `Last-Event-ID` goes on where it was. One that is slow gets what is newest then, and
+    is told how many were passed over; one that takes nothing for ten seconds is let go.
+    """
+    mark = asked.request.headers.get("Last-Event-ID") or asked.query.mark
+    event = asked.event
+    return await asked.desk.flows.flow(asked.request, _happening(asked, event.code, event.born, mark))
+
+
+async def _happening(asked: Asked, code: str, born: int, mark: str) -> AsyncIterator[Told | None]:
+    desk = asked.desk
+    looker = Looker(mark)
+    counted: Counted | None = None
+    looks = 0
+    while not desk.app.should_stop:
+        event = desk.views.events.view.items.get(code)
+        if event is None or event.born != born:
+            yield Told("ended", Ended("the event is no more"))
+            return
+        came = looker.look(desk.watching.parts(event), MOST_SHOWN)
+        if came.posts or came.passed:
+            yield Told("posts", Newly(came.posts, came.passed, came.mark), came.mark)
+        if looks % round(FIGURES_SECONDS / LOOK_SECONDS) == 0:
+            activity = desk.views.activity.of(event)
+            before, counted = counted, Counted(activity.posts, per_minute(activity, now_ms()))
+            if counted != before:
+                yield Told("counted", counted)
+        looks += 1
+        yield None
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+_EVENT = "/api/v1/events/{code}"
+ROUTES = [
+    Route(
+        "GET",
+        f"{_EVENT}/figures",
+        of_figures,
+        "live.figures",
+        "Figures of an event",
+        query=Spanned,
+        answers={200: Figures},
+    ),
+    Route(
+        "GET",
+        f"{_EVENT}/strip",
+        of_coverage,
+        "live.strip",
+        "When an event was heard, beside its figures",
+        query=Spanned,
+        answers={200: Covered},
+    ),
+    Route(
+        "GET", f"{_EVENT}/diagnosis", of_diagnosis, "live.diagnosis", "How the collection is", answers={200: Diagnosed}
+    ),
+    Route(
+        "GET",
+        f"{_EVENT}/newest",
+        of_newest,
+        "live.newest",
+        "Newest posts of an event",
+        query=Since,
+        answers={200: Newly},
+    ),
+    Route(
+        "GET",
+        f"{_EVENT}/live",
+        stream,
+        "live.stream",
+        "An event while it happens",
+        query=Since,
+        answers={200: flowing.MEDIA_TYPE, 503: Problem},
+        patience=None,
+    ),
+]

@@ -151,7 +151,7 @@ def _pages(vera: Api, ed: Api) -> None:
     written = ed.send("POST", f"/events/flood/posts/{post_id}", urlencode(form, doseq=True).encode(), media=media)
     assert written.status == 303
     (found,) = find(vera, tags="by page")["posts"]
-    assert (found["annotation"]["tags"], found["annotation"]["note"]) == (["bulk", "by page"], "other")
+    assert (found["annotation"]["tags"], found["annotation"]["note"]) == (["by page"], "other")
     bulk = {"text": "number", "add": "page bulk"}
     begun = ed.send("POST", "/events/flood/posts", urlencode(bulk).encode(), media=media)
     assert begun.status == 303

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import stamina
@@ -66,6 +66,10 @@ class Stored:
         """Id, tags and note of those posts that people have written to, in the order of their ids."""
         query = f"SELECT t_id, tags, note FROM {self._keyspace}.{ANNOTATION} WHERE event_name = ? AND bucket = ?"  # noqa: S608
         yield from self._rows(query, [self._code, bucket], PAGE_ROWS)
+
+    def has_tag(self, bucket: str, tags: Collection[str]) -> bool:
+        """Whether people have given one of these tags to a post of the bucket; cheaper than to read them."""
+        return any(own and not own.isdisjoint(tags) for _, own, _ in self.annotations(bucket))
 
     def has_of(self, bucket: str, since: int, until: int) -> bool:
         """Whether a post of the bucket was made in this time; cheaper than to read them."""

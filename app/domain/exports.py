@@ -54,7 +54,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     keywords: tuple[str, ...] = ()  # keys of `matched`: also from:account and box:…
     accounts: tuple[str, ...] = ()  # screen names of authors, or their ids
     origins: tuple[Origin, ...] = ()
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # that people have given
 
 
 class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,7 +187,7 @@ def _checked(filters: Filters, event: Event) -> Filters:
         keywords=_distinct(filters.keywords),
         accounts=_distinct(one.strip().removeprefix("@").lower() for one in filters.accounts),
         origins=tuple(dict.fromkeys(filters.origins)),
-        tags=_distinct(check_tag(tag) for tag in filters.tags),
+        tags=_distinct(check_tag(one) for one in filters.tags),
     )
 
 

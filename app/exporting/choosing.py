@@ -32,6 +32,7 @@ class Chooser:
         self._stored = stored
         self._raw = wish.format == "raw"
         self._span = _span(wish.filters)
+        self._tags = frozenset(wish.filters.tags)
         columns, tests = columns_of(wish), dict(_tests(wish.filters))
         needed = tuple(dict.fromkeys((*columns, *(name for names in tests for name in names))))
         self._annotated = not ANNOTATED.keys().isdisjoint(needed)
@@ -46,6 +47,8 @@ class Chooser:
         """The rows of a bucket, page by page."""
         # A post may say another time than its id does, by which buckets are made: what a bucket holds has to be seen.
         if self._span and not _meets(bucket, *self._span) and not self._stored.has_of(bucket.name, *self._span):
+            return
+        if self._tags and not self._stored.has_tag(bucket.name, self._tags):
             return
         chosen = self._chosen(bucket)
         yield from self._with_raw(bucket, chosen) if self._raw else chosen

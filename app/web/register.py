@@ -5,18 +5,22 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events, exports, live, system
+from app.web.api import about, events, exports, live, posts, system
 from app.web.desk import Desk
 from app.web.openapi import describe
 from app.web.pages import exports as exports_pages
 from app.web.pages import home, signing
 from app.web.pages import live as live_pages
+from app.web.pages import posts as posts_pages
 from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
-PARTS = (about, events, live, system, exports, home, exports_pages, signing, live_pages, system_pages)
+PARTS = (
+    *(about, events, live, system, exports, posts),
+    *(home, exports_pages, signing, live_pages, posts_pages, system_pages),
+)
 
 
 def routes() -> list[Route]:

@@ -112,9 +112,16 @@ def test_what_cannot_be_exported_is_said_in_words(wish: Wish, words: str) -> Non
 
 
 def test_a_wish_has_one_form() -> None:
-    filters = Filters(languages=("EN", "en "), accounts=("@Mill_Watch",), keywords=("dike", "from:mill", "dike"))
+    filters = Filters(
+        languages=("EN", "en "),
+        accounts=("@Mill_Watch",),
+        keywords=("dike", "from:mill", "dike"),
+        tags=("Eye  Witness",),
+    )
     wish = checked(Wish(format="csv", columns=("t_text", "t_id", "t_id"), filters=filters), EVENT)
-    assert wish.filters == Filters(languages=("en",), accounts=("mill_watch",), keywords=("dike", "from:mill"))
+    assert wish.filters == Filters(
+        languages=("en",), accounts=("mill_watch",), keywords=("dike", "from:mill"), tags=("eye witness",)
+    )
     assert wish.columns_wanted == ("t_id", "t_text"), "in the order of the table"
     assert checked(wish, EVENT) == wish
 

@@ -133,6 +133,8 @@ class Export(Struct, frozen=True):
             if self.asked.withdrawn is not None:
                 return "removed"
             return "expired" if progress.expires is not None and progress.expires <= now else "done"
+        if progress is not None and progress.over:
+            return progress.state
         if self.asked.withdrawn is not None:
             return "cancelled"
         return "waiting" if progress is None else progress.state

@@ -64,6 +64,7 @@ WITHDRAWN = Withdrawn(NOW, "ann")
         (Export(asked(), progress("running")), "running"),
         (Export(asked(withdrawn=WITHDRAWN), progress("running")), "cancelled"),
         (Export(asked(), progress("failed")), "failed"),
+        (Export(asked(withdrawn=WITHDRAWN), progress("failed")), "failed"),
         (Export(asked(), progress("done", expires=LATER)), "done"),
         (Export(asked(withdrawn=WITHDRAWN), progress("done", expires=LATER)), "removed"),
         (Export(asked(), progress("done", expires=NOW)), "expired"),

@@ -8,6 +8,7 @@ from app.faustapp import App
 from app.web.api import (
     about,
     advising,
+    asking,
     auditing,
     changes,
     events,
@@ -17,25 +18,29 @@ from app.web.api import (
     live,
     notices,
     people,
+    posts,
     system,
 )
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import asking as asking_pages
 from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
 from app.web.pages import home, signing, trying, writing
 from app.web.pages import live as live_pages
 from app.web.pages import notices as notices_pages
 from app.web.pages import people as people_pages
+from app.web.pages import posts as posts_pages
 from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, changes, history, live, system, files, advising, exports, notices, people, auditing),
-    *(home, writing, event_pages, live_pages, exports_pages, system_pages, notices_pages, people_pages),
-    *(trying, signing),
+    *(about, events, changes, history, live, system, files, advising, asking, exports, posts),
+    *(notices, people, auditing),
+    *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
+    *(asking_pages, trying, signing),
 )
 
 

@@ -55,7 +55,7 @@ def test_an_export_is_followed_fetched_and_removed(site: Site, code: str, tmp_pa
 def test_only_the_options_of_the_format_are_shown(site: Site, code: str) -> None:
     with site.visit() as page:
         page.goto(f"/events/{code}/exports")
-        network, excel = page.get_by_label("Network"), page.get_by_label("For Excel")
+        network, excel = page.get_by_label("Network (GEXF)"), page.get_by_label("For Excel")
         expect(excel).to_be_visible()
         expect(network).to_be_hidden()
         page.get_by_label("Format").select_option("gexf")

@@ -43,7 +43,7 @@ TELL_SECONDS = 1.0
 TIDY_SECONDS = 10.0
 KAFKA_SECONDS = 10.0
 AGAIN_SECONDS = (2.0, 30.0)  # the first pause while a server is away, and the longest
-MOST_TROUBLE = 3  # that its process ended without a word, one after the other
+MOST_DEATHS = 3  # of its process, one after the other, before it is given up
 
 
 class Unwanted(Exception):
@@ -225,7 +225,7 @@ class _Job:
             progress or Progress(id=asked.id, code=asked.code, state="running", at=_now()), host=socket.gethostname()
         )
         self._told = 0.0
-        self._troubles = 0
+        self._deaths = 0
 
     async def run(self) -> None:
         """Never raises; what it could not end is due again."""
@@ -245,11 +245,13 @@ class _Job:
             await self._carry_out()
         except Unwanted as why:
             await self._tell(state="cancelled", why=str(why))
+        except TimeoutError:  # an OSError, but not of a file
+            raise
         except OSError as error:
             await self._tell(state="failed", why=f"{error.filename or 'its directory'}: {error.strerror or error}")
-        else:
-            log.info("export done", extra={"id": self._asked.id, "rows": self._progress.rows})
-        EXPORTS.labels(self._asked.wish.format, self._progress.state).inc()
+        ended = self._progress
+        EXPORTS.labels(self._asked.wish.format, ended.state).inc()
+        log.info("export ended", extra={"id": ended.id, "state": ended.state, "rows": ended.rows, "why": ended.why})
 
     async def _carry_out(self) -> None:
         event = self._sure()
@@ -260,6 +262,7 @@ class _Job:
         pause = AGAIN_SECONDS[0]
         while file is None and self._progress.state == "running":
             assert order is not None  # noqa: S101 -- made where there is no file
+            await self._tell()
             child = await begin(order)
             try:
                 end = await self._follow(child)
@@ -267,7 +270,7 @@ class _Job:
                 await child.end()
             if isinstance(end, Done):
                 file = end.file
-            elif not end.passes:
+            elif end.kind == "refused" or self._deaths > MOST_DEATHS:
                 await self._tell(state="failed", why=end.why)
             else:
                 await self._wait(end.why, pause)
@@ -294,8 +297,9 @@ class _Job:
                     continue
                 said = line.result()
                 if not isinstance(said, Far):
-                    return self._counted(said)
-                self._troubles = 0
+                    self._deaths += isinstance(said, Trouble) and said.kind == "died"
+                    return said
+                self._deaths = 0
                 await self._far(said)
                 line = asyncio.ensure_future(child.line())
         finally:
@@ -309,13 +313,6 @@ class _Job:
         if monotonic() - self._told >= TELL_SECONDS:
             self._progress = now
             await self._tell()
-
-    def _counted(self, said: Done | Trouble) -> Done | Trouble:
-        if isinstance(said, Trouble) and said.passes:
-            self._troubles += 1
-            if self._troubles > MOST_TROUBLE and said.why.startswith("the process"):
-                return replace(said, passes=False)
-        return said
 
     async def _wait(self, why: str, seconds: float) -> None:
         await self._tell(why=f"{why}; tried again soon")

@@ -14,13 +14,13 @@ import msgspec
 
 from app.domain.events import Box, Definition, Event
 from app.domain.keywords import Keyword, Term, parse_keyword, split_keywords
+from app.domain.rematch import unasked_since
 
 Note: TypeAlias = Callable[[str], None]
 
 CLEARABLE = ("keywords", "accounts", "boxes", "languages", "start", "end")
 _NOW = re.compile(r"now(?:([+-]\d{1,6})([smhdw]))?")
 _LENGTH = re.compile(r"\d{1,6}[smhdw]")
-HEAR_BACK = timedelta(hours=1)  # what a new event hears unasked
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -109,16 +109,11 @@ def parse_since(text: str, name: str, now: datetime, note: Note) -> datetime | N
 
 
 def rematch_of_new(typed: str | None, *, begins: bool, start: datetime | None, note: Note) -> datetime | None:
-    """Since when an event hears the past: as typed, else for the last hour, if it begins now for the first time.
-
-    Its own start, where that is past already, is the earliest moment that is taken without being asked.
-    """
+    """Since when an event hears the past: as typed, else what is heard unasked, if it begins now for the first time."""
     now = datetime.now(UTC)
     if typed is not None:
         return parse_since(typed, "--rematch", now, note)
-    if not begins:
-        return None
-    return now - HEAR_BACK if start is None else max(now - HEAR_BACK, min(start, now - timedelta(seconds=1)))
+    return unasked_since(now, start) if begins else None
 
 
 def definition(

@@ -82,8 +82,12 @@ def export(
         job = asyncio.run(_job(settings(), code, _as_begun(wish, out, from_, to), out.name))
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
-    with waiting(f"exporting {code}"):
-        file = _carry_out(settings(), job, out, _teller(follow=follow))
+    try:
+        with waiting(f"exporting {code}"):
+            file = _carry_out(settings(), job, out, _teller(follow=follow))
+    except KeyboardInterrupt:
+        click.echo("starling: broken off; the same command goes on where it was", err=True)
+        raise
     manifest = out.with_name(manifest_name(out.name))
     if as_json:
         made = {"rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from app.domain.coverage import SourceStatus
 from app.domain.notices import Receiver, receivers_of
-from app.domain.people import Person
+from app.domain.people import newcomer
 from app.domain.watchdog import words
 from app.errors import Unavailable, UserError
 from app.local.probe import web_answers
@@ -162,7 +162,7 @@ def _link() -> str:
 
     prepare()
     name = who()
-    person = change(name, lambda known: known or Person(name=name, rank="admin", added=datetime.now(UTC), by=name))
+    person = change(name, lambda known: known or newcomer(name, "admin", name, datetime.now(UTC)))
     return link_of(person) if person is not None else ""
 
 

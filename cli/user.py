@@ -10,7 +10,7 @@ import click
 import msgspec
 from click import Context, Parameter
 
-from app.domain.people import RANKS, Person, Rank, check_own_name, is_name
+from app.domain.people import RANKS, Person, Rank, check_own_name, is_name, newcomer, revoked
 from app.errors import UserError
 from app.settings import settings
 from cli.event_arguments import with_json, with_yes
@@ -133,14 +133,14 @@ async def _changed(name: str, to: Callable[[Person | None], Person | None]) -> P
 
 def _ranked(known: Person | None, name: str, rank: Rank) -> Person:
     if known is None:
-        return Person(name=name, rank=rank, added=datetime.now(UTC), by=who())
+        return newcomer(name, rank, who(), datetime.now(UTC))
     return msgspec.structs.replace(known, rank=rank)
 
 
 def _again(known: Person | None, name: str) -> Person:
     if known is None:
         raise UserError(f"there is nobody called {name!r}; `starling user list` shows all")
-    return msgspec.structs.replace(known, epoch=known.epoch + 1)
+    return revoked(known, datetime.now(UTC))
 
 
 def _known(name: str) -> Person:

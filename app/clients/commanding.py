@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 Send = Callable[[str, bytes, bytes, int | None], Awaitable[None]]  # topic, key, value, partition; raises Unavailable
 _GRACE = 3.0  # seconds: a command that was decided in its last moment is answered within these
 _AGAIN = 1.0
+_LOOK = 0.5
 _decode = msgspec.json.Decoder(Answer).decode
 
 
@@ -107,7 +108,7 @@ class Commanding(Service):
                 partition,
             )
             async with asyncio.timeout(patience + _GRACE):
-                return await future
+                return await self._answered(command, future)
         except (TimeoutError, asyncio.CancelledError):
             if (answer := self._carried_out(command)) is not None:
                 return answer
@@ -116,6 +117,14 @@ class Commanding(Service):
             raise Unavailable("no manager has answered in time; nothing was done") from None
         finally:
             del self._waiting[command.id]
+
+    async def _answered(self, command: Command, future: asyncio.Future[Answer]) -> Answer:
+        """The answer as soon as it is known. A purge is answered when its rows are gone, which may take minutes: that
+        it has begun stands in the event."""
+        while not (await asyncio.wait([future], timeout=_LOOK))[0]:
+            if (answer := self._carried_out(command)) is not None:
+                return answer
+        return future.result()
 
     def _carried_out(self, command: Command) -> Answer | None:
         """The answer that can be read off the event itself, where it was lost on its way."""

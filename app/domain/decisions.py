@@ -99,6 +99,11 @@ class Answer(Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+def goes(action: Action, status: Status) -> bool:
+    """Whether an event of this status can be told to do that."""
+    return status in _FROM.get(action, ())
+
+
 class Refused(Exception):
     """The command cannot be carried out; `reason` for programs, the message for people."""
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Rank: TypeAlias = Literal["viewer", "editor", "admin"]
 RANKS: tuple[Rank, ...] = get_args(Rank)
@@ -57,6 +58,16 @@ class Caller(Struct, frozen=True, kw_only=True):
         if right is Right.CHANGE:
             return self.rank == "editor" or self.name in owners
         return right is Right.OWN and self.name in owners
+
+
+def newcomer(name: str, rank: Rank, by: str, now: datetime) -> Person:
+    """A person who begins now: no token counts of somebody who had the name before."""
+    return Person(name=name, rank=rank, added=now, by=by, epoch=int(now.timestamp()))
+
+
+def revoked(person: Person, now: datetime) -> Person:
+    """The person, and no token counts that they have had until now."""
+    return replace(person, epoch=max(person.epoch + 1, int(now.timestamp())))
 
 
 def is_name(text: str) -> bool:

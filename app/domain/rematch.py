@@ -7,7 +7,7 @@ job goes on from after a kill and what people see. Positions and counts stand in
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from app.domain.events import Event, Rematch
 # waiting: for the workers, which have enough to do; ended: before its time, `why` says for what reason.
 State: TypeAlias = Literal["running", "waiting", "done", "ended"]
 
+HEAR_BACK = timedelta(hours=1)  # what an event hears unasked when it begins for the first time
 MAX_SOURCES = 20  # told apart
 OTHER_SOURCES = "other"
 X_SOURCES = frozenset(("x", "x-v1"))
@@ -109,6 +110,11 @@ def due(event: Event, progress: Progress | None) -> Rematch | None:
         return Rematch(newest, min(wish.since for wish in event.rematches))
     since = [wish.since for wish in event.rematches if wish.version > progress.version]
     return Rematch(newest, min([*since, progress.since] if not progress.over else since))
+
+
+def unasked_since(now: datetime, start: datetime | None) -> datetime:
+    """Since when an event that begins now for the first time hears the past: not from before its own start."""
+    return now - HEAR_BACK if start is None else max(now - HEAR_BACK, min(start, now - timedelta(seconds=1)))
 
 
 def cannot_hear(event: Event | None) -> str | None:

@@ -34,11 +34,11 @@ def main() -> None:
         store.put(order.export_id)
         _say(Done(file))
     except Unavailable as away:
-        _say(Trouble(str(away), passes=True))
+        _say(Trouble(str(away), "away"))
     except UserError as refused:
-        _say(Trouble(str(refused), passes=False))
+        _say(Trouble(str(refused), "refused"))
     except OSError as error:
-        _say(Trouble(f"{error.filename or 'its directory'}: {error.strerror or error}", passes=False))
+        _say(Trouble(f"{error.filename or 'its directory'}: {error.strerror or error}", "refused"))
     sys.stdout.flush()
     os._exit(0)  # the driver's threads may take their time
 

@@ -11,7 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -44,10 +44,10 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Trouble(Struct, frozen=True, tag="trouble"):
-    """It cannot go on: now, where a server is away; or ever."""
+    """It cannot go on: a server is *away*; it is *refused*, as it would be again; its process *died* without a word."""
 
     why: str
-    passes: bool
+    kind: Literal["away", "refused", "died"]
 
 
 Line: TypeAlias = Far | Done | Trouble
@@ -68,7 +68,7 @@ class Child:
             return _decode(content)
         except msgspec.DecodeError:
             status = await self._process.wait()
-            return Trouble(f"the process that wrote it ended with status {status}", passes=True)
+            return Trouble(f"the process that wrote it ended with status {status}", "died")
 
     async def end(self) -> None:
         """Kill it, if it has not ended."""

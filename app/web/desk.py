@@ -18,7 +18,7 @@ from app.clients.commanding import Commanding
 from app.clients.event_commands import new_command
 from app.clients.tokens import Invalid
 from app.domain.audit import Audited
-from app.domain.decisions import Action, Answer
+from app.domain.decisions import Action, Answer, Command
 from app.domain.events import Event
 from app.domain.people import Caller, Person
 from app.errors import Unavailable
@@ -30,6 +30,7 @@ from app.web.door import Door
 from app.web.export_desk import ExportDesk
 from app.web.flowing import Flows
 from app.web.problems import Failed
+from app.web.showing import shown
 from app.web.watching import Watching
 from tables.manager_views import ManagerViews
 
@@ -79,19 +80,27 @@ class Desk:
         await self.tell(Outgoing(topic, key, value, None, partition))
 
     async def decide(self, caller: Caller, action: Action, code: str, why: str = "", **rest: Any) -> Event:
-        """Have a manager carry something out; the event as it is then, or last was. Raises Failed, Unavailable."""
-        answer = await self.commanding.ask(new_command(action, code, caller.name, why, **rest))
-        if not answer.accepted:
-            raise self._refusal(answer)
-        before = self.views.events.view.items.get(code)
-        await self.caught_up()
-        event = self.views.events.view.items.get(code, before)
-        if event is None:
-            raise Failed(404, f"event {code!r} is gone again", reason="unknown")
-        return event
+        """Have a manager carry something out; the event as it is then. Raises Failed, Unavailable."""
+        await self.carry_out(new_command(action, code, caller.name, why, **rest))
+        return self.event(code)
 
-    def _refusal(self, answer: Answer) -> Failed:
-        return Failed(_STATUS[answer.reason or "invalid"], answer.message, reason=answer.reason or "")
+    async def carry_out(self, command: Command) -> None:
+        """Return when a command is carried out, and the view of events tells it. Raises Failed, Unavailable."""
+        answer = await self.commanding.ask(command)
+        if not answer.accepted:
+            raise await self._refusal(answer, command)
+        await self.caught_up()
+
+    async def _refusal(self, answer: Answer, command: Command) -> Failed:
+        """Of a conflict both versions: the event as it stands, and what was to be written."""
+        current = yours = None
+        if answer.reason == "version":
+            await self.caught_up()
+            event = self.views.events.view.items.get(answer.code)
+            current = msgspec.to_builtins(shown(event)) if event is not None else None
+            yours = msgspec.to_builtins(command.definition)
+        status = _STATUS[answer.reason or "invalid"]
+        return Failed(status, answer.message, reason=answer.reason or "", current=current, yours=yours)
 
     async def refresh(self, caller: Caller, why: str = "") -> int:
         """Have every event told again; how many managers' partitions have done so. Raises Unavailable."""

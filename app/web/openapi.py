@@ -34,6 +34,14 @@ _SAYS = {
     503: "Kafka, Cassandra or a manager does not answer; nothing was done",
 }
 
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETag of the event as the caller knows it; 409 with both versions where it stands otherwise",
+    "schema": {"type": "string", "pattern": '^(\\*|(W/)?"[0-9]{1,18}")$'},
+}
+
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
     """The description of those routes that are of the API."""
@@ -73,6 +81,8 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
     ]
     if route.query is not None:
         parameters += _query(known[_key(route.query)], components)
+    if route.conditional:
+        parameters.append(_IF_MATCH)
     made: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
@@ -83,7 +93,8 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
     if route.handler.__doc__:
         made["description"] = route.handler.__doc__.strip()
     if route.body is not None:
-        made["requestBody"] = {"required": True, "content": {route.media: {"schema": known[_key(route.body)]}}}
+        schema = {"type": "string"} if route.body is bytes else known[_key(route.body)]
+        made["requestBody"] = {"required": True, "content": {route.media: {"schema": schema}}}
     if route.right is Right.NONE:
         made["security"] = []
     return made
@@ -116,6 +127,8 @@ def _answers(route: Route) -> dict[int, Any]:
         problems += [403, 413]
     if route.body is not None:
         problems += [400, 415, 422]
+    if route.conditional:
+        problems += [400, 409]
     return dict.fromkeys(problems, Problem) | dict(route.answers)
 
 
@@ -131,7 +144,7 @@ def _answer(status: int, what: Any, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_type(one: Any) -> bool:
-    return one is not None and not isinstance(one, str)
+    return one is not None and one is not bytes and not isinstance(one, str)
 
 
 def _key(one: Any) -> str:

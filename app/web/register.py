@@ -5,12 +5,29 @@ from __future__ import annotations
 from functools import partial
 
 from app.faustapp import App
-from app.web.api import about, events, exports, live, posts, system
+from app.web.api import (
+    about,
+    advising,
+    auditing,
+    changes,
+    events,
+    exports,
+    files,
+    history,
+    live,
+    notices,
+    people,
+    posts,
+    system,
+)
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
-from app.web.pages import home, signing
+from app.web.pages import home, signing, trying, writing
 from app.web.pages import live as live_pages
+from app.web.pages import notices as notices_pages
+from app.web.pages import people as people_pages
 from app.web.pages import posts as posts_pages
 from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
@@ -18,8 +35,9 @@ from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, live, system, exports, posts),
-    *(home, exports_pages, signing, live_pages, posts_pages, system_pages),
+    *(about, events, changes, history, live, system, files, advising, exports, posts, notices, people, auditing),
+    *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
+    *(trying, signing),
 )
 
 

@@ -11,9 +11,26 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from app.domain.people import Right
+
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-PLACES = (("/", "Events"), ("/system", "System"))  # of the navigation
+PLACES = (  # of the navigation: path, name, right
+    ("/", "Events", Right.VIEW),
+    ("/system", "System", Right.VIEW),
+    ("/notices", "Notices", Right.VIEW),
+    ("/people", "People", Right.ADMIN),
+    ("/audit", "Audit log", Right.ADMIN),
+    ("/api/v1/docs", "API", Right.VIEW),
+)
+EVENT_PLACES = (  # of an event's own: path beyond its page, name, right
+    ("", "Overview", Right.VIEW),
+    ("/posts", "Posts", Right.VIEW),
+    ("/exports", "Exports", Right.VIEW),
+    ("/history", "History", Right.VIEW),
+    ("/edit", "Edit", Right.CHANGE),
+    ("/manage", "Manage", Right.CREATE),
+)
 
 
 class Rendering:
@@ -28,7 +45,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"moment": moment, "number": number, "address": address}
-        self._templates.globals |= {"static": _static, "places": PLACES}
+        self._templates.globals |= {"static": _static, "places": PLACES, "event_places": EVENT_PLACES}
 
     def page(self, template: str, shown: Mapping[str, object]) -> str:
         """A page, or a part of one."""

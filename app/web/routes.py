@@ -9,6 +9,7 @@ all others pages. Every request but GET is written down in the audit log, with w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -22,6 +23,7 @@ from app.web.desk import Desk
 from app.web.problems import Failed
 
 API = "/api/"
+_VERSION = re.compile(r'(?:W/)?"(\d{1,18})"')
 PATIENCE = 40.0  # seconds that a request may take: a command is waited for 20 by default
 
 
@@ -46,6 +48,17 @@ class Asked:
     def event(self) -> Event:
         """The event that the path names. Raises Failed."""
         return self.desk.event(self.path["code"])
+
+    @property
+    def version(self) -> int | None:
+        """The version of the event that If-Match names; None where any will do. Raises Failed."""
+        given = self.request.headers.get("If-Match", "*").strip()
+        if given == "*":
+            return None
+        found = _VERSION.fullmatch(given)
+        if found is None:
+            raise Failed(400, 'write If-Match: "5", the ETag of the event as you know it', reason="invalid")
+        return int(found[1])
 
     def check(self, right: Right, event: Event) -> None:
         """Raise Failed unless the caller may do that to an event which the path does not name."""
@@ -94,13 +107,14 @@ class Route:
     summary: str
     right: Right = Right.VIEW
     query: type[Struct] | None = None
-    body: type[Struct] | None = None  # JSON of the API; the fields of a form of a page
+    body: type[Struct | bytes] | None = None  # JSON, or bytes as they are, of the API; the fields of a form of a page
     # Status -> what is answered: a type for JSON, a media type for anything else, None for nothing. Problems that
     # any such route can answer (400, 401, 403, 404 …) are added by the description itself.
     answers: Mapping[int, Any] = field(default_factory=dict)
     patience: float | None = PATIENCE  # seconds; None for what flows as long as the client likes
     media: str = "application/json"  # of the body
     most_bytes: int = 512 * 1024  # of the body
+    conditional: bool = False  # If-Match may name the version of the event that is to be changed
     audited: bool = True  # a request that changes nothing although it is no GET is not
 
     @property

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from app.clients import tokens
 from app.local.stack import Stack
 from tests import builders
+from tests.browser.site import beside
 from tests.support import events
 from tests.support.api import SECRET, Api, api, person
 from tests.support.chain import Chain, chain
@@ -37,22 +36,12 @@ def running(stack: Stack) -> Iterator[Chain]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "the browser tests need Debian's package chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @contextmanager
 def signed_in(running: Chain, browser: Browser, width: int = 1280, scheme: str = "light") -> Iterator[Page]:
     """A page of somebody who came by a link; nothing but our server is asked for anything."""
     manager = running.workers["manager"]
-    made = apart(person, running.settings, "ada", "admin")
-    apart(api, manager)
+    made = beside(lambda: person(running.settings, "ada", "admin"))
+    beside(lambda: api(manager))
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     try:
         page = context.new_page()
@@ -70,12 +59,6 @@ def signed_in(running: Chain, browser: Browser, width: int = 1280, scheme: str =
         context.close()
 
 
-def apart(work: Callable[..., T], *arguments: object) -> T:
-    """What a function gives that runs a loop of its own: Playwright has one in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work, *arguments).result()
-
-
 def address(running: Chain, path: str) -> str:
     return f"http://127.0.0.1:{running.workers['manager'].port}{path}"
 
@@ -86,7 +69,7 @@ def send(running: Chain, count: int, first: int, text: str = "the rotwasser rise
         builders.line(builders.status(f"{text} {number}", id=builders.snowflake(now, sequence=number), **more))
         for number in range(first, first + count)
     ]
-    apart(running.send, Raw(b"\n".join(lines), first % 4))
+    beside(lambda: running.send(Raw(b"\n".join(lines), first % 4)))
 
 
 def check_usable(page: Page) -> None:
@@ -97,9 +80,9 @@ def check_usable(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_posts_arrive_can_be_paused_and_are_shown_as_they_are(running: Chain, browser: Browser) -> None:
+def test_posts_arrive_can_be_held_and_are_shown_as_they_are(running: Chain, browser: Browser) -> None:
     with signed_in(running, browser) as page:
-        page.goto(address(running, "/events/flood/live"))
+        page.goto(address(running, "/events/flood"))
         expect(page.locator("h1")).to_have_text(NAME)
         expect(page.locator("#stream-state")).to_have_text("Live.")
         send(running, 1, 1, HOSTILE, entities={"media": [builders.picture()]})
@@ -108,11 +91,11 @@ def test_posts_arrive_can_be_paused_and_are_shown_as_they_are(running: Chain, br
         link = page.get_by_role("link", name="Open the post")
         expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
         expect(page.locator("#posts img")).to_have_count(0)
-        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Hold").click()
         send(running, 3, 10)
-        expect(page.locator("#stream-state")).to_have_text("Paused: 3 more have come.")
+        expect(page.locator("#stream-state")).to_have_text("Held: 3 more have come.")
         expect(page.locator("#posts > li")).to_have_count(1)
-        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Hold").click()
         expect(page.locator("#posts > li")).to_have_count(4)
         page.get_by_role("link", name="last day").click()
         expect(page.locator("#span-day")).to_have_attribute("aria-current", "true")
@@ -124,12 +107,12 @@ def test_posts_arrive_can_be_paused_and_are_shown_as_they_are(running: Chain, br
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_pages_are_usable_at_every_size(running: Chain, browser: Browser, width: int, scheme: str) -> None:
-    apart(running.send, Raw(b"{neither <script>", 0))
-    viewer = apart(api, running.workers["manager"])
+    beside(lambda: running.send(Raw(b"{neither <script>", 0)))
+    viewer = beside(lambda: api(running.workers["manager"]))
     until(lambda: viewer.get("/api/v1/dead-letters")["all"], "there is a dead letter")
     send(running, 2, 100)
     with signed_in(running, browser, width, scheme) as page:
-        for path in ("/events/flood/live", "/system", "/dead-letters"):
+        for path in ("/events/flood", "/system", "/dead-letters"):
             page.goto(address(running, path))
             check_usable(page)
         page.get_by_role("link", name=":0:", exact=False).first.click()
@@ -140,8 +123,8 @@ def test_pages_are_usable_at_every_size(running: Chain, browser: Browser, width:
 def test_the_dashboard_shows_events_processes_and_sends_a_dead_letter_once_more(
     running: Chain, browser: Browser
 ) -> None:
-    apart(running.send, Raw(b"{nor", 0))
-    viewer = apart(api, running.workers["manager"])
+    beside(lambda: running.send(Raw(b"{nor", 0)))
+    viewer = beside(lambda: api(running.workers["manager"]))
     until(lambda: "{nor" in _bytes_of(viewer.get("/api/v1/dead-letters"), viewer), "the dead letter is known")
     with signed_in(running, browser) as page:
         page.goto(address(running, "/system"))

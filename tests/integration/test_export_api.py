@@ -177,6 +177,22 @@ def a_person_has_so_many_exports_at_a_time(stack: Stack) -> None:
         refused = vera.send("POST", PATH, {"format": "ids"})
         assert refused.status == 429
         assert "24 hours" in refused.json["detail"]
+        _stopped(running, otto, gate)
+
+
+def _stopped(running: Chain, otto: Api, gate: Path) -> None:
+    """A manager that is told to stop takes its exports' processes along, and does not wait for them."""
+    gate.unlink()
+    begun = otto.post(PATH, {"format": "jsonl"}, status=202)
+    until(lambda: otto.get(f"{PATH}/{begun['id']}")["host"], "it is begun", pause=0.3)
+    stopping = running.workers["all"]
+    children = until(lambda: _children(stopping.process.pid), "its process is there")
+    assert stopping.term() == 0
+    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), "they have ended")
+
+
+def _children(parent: int) -> list[str]:
+    return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
 
 
 @scenarios.add

@@ -112,6 +112,20 @@ def test_a_stream_ends_when_its_event_is_gone(running: Chain) -> None:
         assert [data for name, data, _ in stream if name == "ended"] == [{"why": "the event is no more"}]
 
 
+def test_a_stream_ends_calmly_when_its_worker_stops(running: Chain) -> None:
+    events.accepted(running.settings, events.create("calm", keywords=("calm",)))
+    with worker(running.settings, "manager") as other:
+        other.wait_ready()
+        ada = api(other)
+        told(ada, "/api/v1/events", lambda now: "calm" in [one["code"] for one in now["events"]], "it is known")
+        with listening(ada, "/api/v1/events/calm/live") as stream:
+            assert next(stream)[0] == "counted"
+            other.process.terminate()
+            assert list(stream) == [], "it comes to its end"
+        assert other.process.wait(30) == 0
+        assert other.complaints() == []
+
+
 def test_what_is_in_force_and_how_it_is(running: Chain) -> None:
     ada = api(running.workers["manager"])
     events.accepted(running.settings, events.create("dike", keywords=("dike",)))
@@ -128,7 +142,10 @@ def test_what_is_in_force_and_how_it_is(running: Chain) -> None:
     ]
     strip = ada.get("/api/v1/events/dike/strip?span=day")
     assert strip["strips"] == []
-    assert ada.send("GET", "/api/v1/events/dike/figures?span=year").status == 422
+    heard = ada.get("/api/v1/events/dike/coverage")
+    assert (heard["code"], heard["sources"], heard["platform_only"]) == ("dike", [], 0)
+    for wrong in ("figures?span=year", "coverage?since=2026-01-01T00:00:00", "coverage?since=x"):
+        assert ada.send("GET", f"/api/v1/events/dike/{wrong}").status == 422
     assert ada.send("GET", "/api/v1/events/none/live").status == 404
 
 

@@ -45,7 +45,7 @@ async def test_a_server_that_is_away_passes(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("STARLING_EXPORT_DIR", str(tmp_path))
     said = await told(ORDER)
     assert isinstance(said, Trouble)
-    assert said.passes
+    assert said.kind == "away"
     assert "Cassandra is not reachable" in said.why
 
 
@@ -56,13 +56,13 @@ async def test_a_directory_that_cannot_be_is_no_passing_trouble(
     monkeypatch.setenv("STARLING_EXPORT_DIR", str(tmp_path / "file"))
     said = await told(ORDER)
     assert isinstance(said, Trouble)
-    assert not said.passes
+    assert said.kind == "refused"
     assert "Not a directory" in said.why
 
 
 async def test_a_process_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "COMMAND", ("sh", "-c", "kill -9 $$"))
-    assert await told(ORDER) == Trouble("the process that wrote it ended with status -9", passes=True)
+    assert await told(ORDER) == Trouble("the process that wrote it ended with status -9", "died")
 
 
 async def test_a_process_ends_with_its_manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 from msgspec import Struct
 
 from app.domain.diagnosis import Finding
 from app.domain.figures import Figures, Span, figures, per_minute
+from app.domain.heard import coverage, jointly, to_ms
+from app.domain.heard_plain import plain, plain_joint
 from app.domain.newest import Looker, NewPost
 from app.domain.presence import Holding
 from app.domain.strip import Strip
@@ -36,6 +40,29 @@ class Covered(Struct, frozen=True):
     since: int
     until: int
     strips: list[Strip]
+
+
+class Between(Struct, frozen=True):
+    """From when to when; else all of the event's time."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        given = [at for at in (self.since, self.until) if at is not None]
+        if any(at.tzinfo is None for at in given):
+            raise ValueError("a time needs its zone: 2026-05-01T18:00:00Z")
+        if len(given) == 2 and given[0] >= given[1]:
+            raise ValueError("since is not before until")
+
+
+class WholeCoverage(Struct, frozen=True):
+    """What the ledger says of an event; every time is ISO 8601."""
+
+    code: str
+    all_sources: dict[str, Any]
+    sources: list[dict[str, Any]]
+    platform_only: int
 
 
 class Diagnosed(Struct, frozen=True):
@@ -82,6 +109,25 @@ async def of_figures(asked: Asked) -> Reply:
 
 
 async def of_coverage(asked: Asked) -> Reply:
+    """In which part of its active time the event was heard, by each source and by at least one, with every gap and why.
+
+    `platform_only`: posts that X sent for the event and that no keyword of it matches here; they are not stored.
+    """
+    wanted: Between = asked.query
+    event, now = asked.event, now_ms()
+    entries = list(asked.desk.views.heard.items.values())
+    span = (to_ms(wanted.since) if wanted.since else 0, to_ms(wanted.until) if wanted.until else now)
+    return Reply(
+        WholeCoverage(
+            event.code,
+            plain_joint(jointly(event, entries, now, span), now),
+            [plain(one) for one in coverage(event, entries, now, span)],
+            asked.desk.views.activity.intake().platform_only.get(event.code, 0),
+        )
+    )
+
+
+async def of_strip(asked: Asked) -> Reply:
     """When the event was heard by each source, when not and why, and what the source kept back."""
     live = asked.desk.watching.live(asked.event, asked.query.span)
     series = live.figures.series
@@ -138,6 +184,15 @@ _EVENT = "/api/v1/events/{code}"
 ROUTES = [
     Route(
         "GET",
+        f"{_EVENT}/coverage",
+        of_coverage,
+        "live.coverage",
+        "What was heard of an event",
+        query=Between,
+        answers={200: WholeCoverage},
+    ),
+    Route(
+        "GET",
         f"{_EVENT}/figures",
         of_figures,
         "live.figures",
@@ -148,7 +203,7 @@ ROUTES = [
     Route(
         "GET",
         f"{_EVENT}/strip",
-        of_coverage,
+        of_strip,
         "live.strip",
         "When an event was heard, beside its figures",
         query=Spanned,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from app.domain.listing import listed
+from app.domain.people import Right
 from app.web.api.events import Wanted
-from app.web.routes import Asked, Page, Route
+from app.web.routes import Asked, Page, Redirect, Route
 
 A_PAGE = 100
 
@@ -19,4 +20,13 @@ async def home(asked: Asked) -> Page:
     return Page("home.html", {"events": part, "wanted": wanted, "all": len(found), "a_page": A_PAGE})
 
 
-ROUTES = [Route("GET", "/", home, "home.events", "All events", query=Wanted)]
+async def refresh(asked: Asked) -> Redirect:
+    """Have the managers tell every event again."""
+    await asked.desk.refresh(asked.caller)
+    return Redirect("/", "Every event was told again.")
+
+
+ROUTES = [
+    Route("GET", "/", home, "home.events", "All events", query=Wanted),
+    Route("POST", "/refresh", refresh, "home.refresh", "Tell every event again", Right.CREATE),
+]

@@ -35,12 +35,6 @@ async def now(asked: Asked) -> Page:
     return Page("event_now.html", shown(asked, asked.query))
 
 
-async def page(asked: Asked) -> Page:
-    """An event while it happens."""
-    return Page("live.html", shown(asked, asked.query))
-
-
 ROUTES = [
-    Route("GET", "/events/{code}/live", page, "live.page", "An event while it happens", query=Spanned),
     Route("GET", "/events/{code}/now", now, "live.page_now", "What changes of it", query=Spanned),
 ]

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.clients.tokens import Invalid
-from app.domain.people import Caller, Person, Right
+from app.domain.people import Caller, Right, newcomer
 from app.web.desk import Desk
 from app.web.limits import Limiter
 from app.web.problems import too_many
@@ -93,8 +94,8 @@ async def _remember(desk: Desk, caller: Caller) -> None:
     """Somebody whom an identity provider knows becomes one of the people, so that a session can be ended here."""
     known = desk.views.people.items.get(caller.name)
     if known is None or known.rank != caller.rank:
-        epoch = known.epoch if known else 0
-        person = Person(name=caller.name, rank=caller.rank, added=datetime.now(UTC), by="oidc", epoch=epoch)
+        made = newcomer(caller.name, caller.rank, "oidc", datetime.now(UTC))
+        person = made if known is None else replace(known, rank=caller.rank)
         await desk.put_person(caller.name, person)
         await desk.views.people.catch_up()
 

@@ -49,7 +49,7 @@ if (newest) follow(newest);
 function follow(section) {
   const list = document.getElementById("posts");
   const form = document.getElementById("post");
-  const pause = document.getElementById("pause");
+  const hold = document.getElementById("hold");
   const state = document.getElementById("stream-state");
   let waiting = [], passed = 0, paused = false, began = false;
 
@@ -63,17 +63,17 @@ function follow(section) {
     passed += told.passed;
     waiting = waiting.concat(told.posts);
     if (waiting.length > MOST_WAITING) passed += waiting.splice(0, waiting.length - MOST_WAITING).length;
-    if (paused) say(`Paused: ${waiting.length + passed} more have come.`);
+    if (paused) say(`Held: ${waiting.length + passed} more have come.`);
     else put();
   });
   source.addEventListener("ended", (event) => {
     source.close();
     say(`Ended: ${JSON.parse(event.data).why}.`);
   });
-  pause.addEventListener("click", () => {
+  hold.addEventListener("click", () => {
     paused = !paused;
-    pause.setAttribute("aria-pressed", String(paused));
-    if (paused) say("Paused.");
+    hold.setAttribute("aria-pressed", String(paused));
+    if (paused) say("Held.");
     else put();
   });
 

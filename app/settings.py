@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     exports_in_hand: int = Field(3, ge=1, description="exports that a person may have waiting or running")
     exports_a_day: int = Field(50, ge=1, description="exports that a person may ask for in 24 hours")
 
+    # --- previews
+    previews_a_minute: int = Field(6, ge=1, description="previews that a person may ask a manager for")
+
     # --- search
     searches_a_minute: int = Field(60, ge=2, description="searches of stored posts that a person may make in a minute")
     searches_at_once: int = Field(4, ge=1, description="of these at the same time")

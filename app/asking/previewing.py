@@ -26,6 +26,7 @@ from app.sources.x_counts import counted_by_x
 
 MOST_POSTS = 20_000  # about two seconds of one core
 MOST_SECONDS = 8.0  # for reading; a person waits
+_COUNT_SECONDS = 10.0
 _SLICE = 8  # records that are tried at once
 
 
@@ -105,7 +106,10 @@ async def _counted(settings: Settings, event: Event) -> tuple[Counted | None, st
     if not settings.x_counts or settings.x_bearer_token is None:
         return None, ""
     try:
-        return await counted_by_x(settings, event), ""
+        async with asyncio.timeout(_COUNT_SECONDS):
+            return await counted_by_x(settings, event), ""
+    except TimeoutError:
+        return None, "X does not answer in time"
     except Broken as broken:
         return None, str(broken)
 

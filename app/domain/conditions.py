@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from app.domain.coverage import Entry, Interval, Outage, SourceStatus, of_kind, pending_ms, statuses_of
+from app.domain.coverage import Entry, Interval, Outage, SourceStatus, of_kind, statuses_of
 from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.notices import MOST_EVENTS, Kind, Notice
@@ -60,7 +60,7 @@ def _of_source(
     live = [one for one in intervals if one.origin == "live"]
     newest = max(live, key=lambda one: (one.opened, one.until), default=None)
     heard_until = max((one.until for one in live), default=0)
-    if newest is None or newest.ended is not None or now - newest.until >= pending_ms(newest.source):
+    if newest is None or newest.ended is not None or now - newest.until >= newest.silent_ms:
         since = max(heard_until, min(active.values()))
         if since < now:
             near = [one for one in intervals if one.until >= heard_until - _BACK_MS]

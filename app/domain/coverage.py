@@ -13,11 +13,12 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from app.domain.watchdog import State, Volumes, dead_seconds, words
+from app.domain.watchdog import State, Volumes, words
 
-_GIVING_UP_SECONDS = 5.0  # until that is written down
-# A tracker tells at least every 10 s.
-TOLD_SECONDS = 30.0
+# A tracker tells how its sources are, and of each outage that lasts, at least every 10 s.
+TOLD_MS = 30_000
+# So late a connection without a sign of life is given up at most, and its end in the ledger.
+NOTICED_MS = 5_000
 # What entries say of what comes after them, where others look for it.
 IDLE = "no event is active"
 CONTINUED = "goes on in the next entry"
@@ -60,6 +61,7 @@ class Interval(Struct, kw_only=True, omit_defaults=True, tag="interval"):
     origin: Literal["live", "search"] = "live"
     behind: bool = False  # the source delivers its past, and has come only up to `until`
     generation: int = 0  # of the lease that its holder had
+    silent_ms: int = 30_000  # so long may be between two signs of life, until its end is told too
     posts: int = 0
     duplicates: int = 0  # dropped, as they had come before
     lines: int = 0  # with those that are no posts
@@ -120,21 +122,13 @@ class SourceStatus(Struct, kw_only=True, omit_defaults=True, tag="status"):
     volumes: Volumes = field(default_factory=Volumes)
 
 
-def pending_ms(source: str) -> int:
-    """The longest between two signs of life of a connection that is alive: then it is given up.
-
-    An outage is told oftener.
-    """
-    return int((dead_seconds(source) + _GIVING_UP_SECONDS) * 1000)
-
-
 def as_of(status: SourceStatus, now: int) -> SourceStatus:
     """The status as it is to be shown: one that its tracker has not repeated for a while says nothing of now."""
-    silence = (now - status.at) / 1000
-    if silence < TOLD_SECONDS or status.state == "left":
+    silence = now - status.at
+    if silence < TOLD_MS or status.state == "left":
         return status
     return msgspec.structs.replace(
-        status, state="waiting", since=status.at, words=f"no tracker has told of it for {words(silence)}"
+        status, state="waiting", since=status.at, words=f"no tracker has told of it for {words(silence / 1000)}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from app.domain.coverage import TOLD_SECONDS, Entry, SourceStatus, as_of, intervals_of, statuses_of
+from app.domain.coverage import TOLD_MS, Entry, SourceStatus, as_of, intervals_of, statuses_of
 from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.lag import Lag
@@ -96,7 +96,7 @@ def _source(status: SourceStatus, facts: Facts) -> Iterator[Finding]:
         yield Finding("fine", "source", f"{name} is quiet{_last_sign(name, facts)}: {status.words}")
     elif status.state in ("connecting", "standing by"):
         yield Finding("note", "source", f"{name}: {status.words or status.state}")
-    elif facts.now - status.at >= TOLD_SECONDS * 1000:
+    elif facts.now - status.at >= TOLD_MS:
         ago = words((facts.now - status.at) / 1000)
         yield Finding("problem", "tracker", f"the tracker is away: nobody has told of {name} for {ago}")
     else:

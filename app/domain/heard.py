@@ -5,13 +5,13 @@ Gaps are nowhere written: they are the time in which an event was active and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
 from msgspec import Struct
 
-from app.domain.coverage import Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind, pending_ms
+from app.domain.coverage import Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind
 from app.domain.events import Event
 from app.domain.reasons import LEAD_MS, Reason, end_of, reasons
 from app.domain.spans import Span, intersection, length, meet, rest, union
@@ -209,7 +209,7 @@ def _gaps(active: list[Span], heard: list[Span], begins: set[int]) -> list[Span]
 
 def _known(active: list[Span], found: list[Interval], now: int) -> list[Span]:
     """The active time as far as it can be known: a connection that lasts has given its last sign some seconds ago."""
-    lasting = [one.until for one in found if one.ended is None and now - one.until < pending_ms(one.source)]
+    lasting = [one.until for one in found if one.ended is None and now - one.until < one.silent_ms]
     return intersection(active, [(0, max(lasting))]) if lasting else active
 
 
@@ -237,10 +237,10 @@ def _within(interval: Interval, one: InForce | Refusal) -> Iterator[Span]:
         yield one.since, until
 
 
-def _without(code: str, intervals: list[Interval], asked: list[Span], end: int, now: int) -> list[Without]:
+def _without(code: str, intervals: Sequence[Interval], asked: list[Span], end: int, now: int) -> list[Without]:
     """What was not asked for, each from when to when, whatever connections and gaps lie between."""
-    pending = max((pending_ms(one.source) for one in intervals), default=0)
     spans: dict[str, list[Span]] = {}
+    silent_ms = max((interval.silent_ms for interval in intervals), default=0)
     for interval in intervals:
         for refused, span in _refused(code, interval):
             for one in refused:
@@ -255,5 +255,7 @@ def _without(code: str, intervals: list[Interval], asked: list[Span], end: int, 
                 parts[-1] = parts[-1][0], until
             else:
                 parts.append((since, until))
-        found += [Without(since, until, what, goes_on=until == end and now - until < pending) for since, until in parts]
+        found += [
+            Without(since, until, what, goes_on=until == end and now - until < silent_ms) for since, until in parts
+        ]
     return sorted(found, key=lambda one: (one.since, one.what))

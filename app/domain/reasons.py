@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from app.domain.coverage import IDLE, Interval, Outage, pending_ms
+from app.domain.coverage import IDLE, TOLD_MS, Interval, Outage
 
 NOT_YET = "not connected yet"
 NOT_ASKED = "the source was not asked for it"
@@ -51,7 +51,7 @@ def reasons(
 
 def end_of(one: Interval | Outage, now: int) -> int:
     """When it was over. An outage that lasts was told some seconds ago, and is not over."""
-    lasts = isinstance(one, Outage) and one.ended is None and now - one.until < pending_ms(one.source)
+    lasts = isinstance(one, Outage) and one.ended is None and now - one.until < TOLD_MS
     return max(now, one.until) if lasts else one.until
 
 

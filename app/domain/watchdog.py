@@ -15,9 +15,6 @@ State: TypeAlias = Literal[
     "idle", "standing by", "connecting", "listening", "quiet", "blind", "waiting", "refused", "over budget", "left"
 ]
 
-# X sends a keep-alive every 20 s, Jetstream's pings are 10 s apart; a dead socket must be replaced within 30 s.
-DEAD_SECONDS = 25.0
-_DEAD_SECONDS = {"x-v1": 40.0}  # whose keep-alives are 30 s apart
 QUIET_SECONDS = 60.0
 # With 30 posts usual in that time, silence by chance has a probability of 1e-13; posts come in bursts, so be careful.
 BLIND_POSTS = 30.0
@@ -25,11 +22,6 @@ BLIND_SECONDS = 60.0
 _LEARN = 0.2  # weight of a new hour's rate
 _WINDOW = 60.0  # seconds, for the rate now
 _ENOUGH = 600.0  # seconds of an hour that were heard, for it to teach anything
-
-
-def dead_seconds(source: str) -> float:
-    """How long a connection to a source may give no sign of life before it is given up."""
-    return _DEAD_SECONDS.get(source, DEAD_SECONDS)
 
 
 class Volumes(Struct):
@@ -49,11 +41,14 @@ class Volumes(Struct):
 
 
 class Watchdog:
-    """Follows one connection. All times are monotonic seconds, hours are those of the day."""
+    """Follows one connection, which is dead after `silent` seconds without a sign of life.
 
-    def __init__(self, source: str, volumes: Volumes, now: float, hour: int) -> None:
-        self._dead_seconds = dead_seconds(source)
+    All times are monotonic seconds, hours are those of the day.
+    """
+
+    def __init__(self, volumes: Volumes, now: float, hour: int, silent: float) -> None:
         self._volumes = volumes
+        self._silent = silent
         self._hour = hour
         self._sign = self._post = self._hour_began = self._hour_reset = now
         self._hour_posts = 0
@@ -97,7 +92,7 @@ class Watchdog:
 
     def is_dead(self, now: float) -> bool:
         """Whether the socket is to be given up."""
-        return now - self._sign > self._dead_seconds
+        return now - self._sign > self._silent
 
     def usual(self, now: float) -> float:
         """Posts a second to be expected: what is usual at this hour; in a first hour, what it had so far."""

@@ -156,11 +156,13 @@ class Connection:
         self.say(self._manner.broken)
 
     def end(self, why: str, last: bytes = b"") -> None:
-        """Close in good order, after a last message perhaps; a half-open one is left as it is."""
+        """Close in good order, after a last message perhaps; a half-open one is left as it is, what drips is cut."""
         if self.ended:
             return
-        if self.mood == "half_open":
+        if (mood := self.mood) in ("half_open", "slow_drip"):
             self._over(why)
+            if mood == "slow_drip":
+                self._transport.close()
             return
         self.recover()
         if last:

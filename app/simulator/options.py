@@ -30,7 +30,7 @@ class Options(Struct, frozen=True):
     post_bytes: int = 0  # posts of the pool are at least as long
     # manners
     limits: Limits = Limits()
-    keep_alive: float | None = None  # seconds; None: as each wire has it
+    keep_alive: float | None = None  # seconds between signs of life; None: as the wire has them
     connections: int = 1  # of the account at X
     evict: bool = False  # X too ends the older connection, instead of refusing the newer
     attempts: int = 0  # connects a minute that X allows; 0: any number

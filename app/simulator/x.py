@@ -21,7 +21,13 @@ from app.simulator.seen import seen_v2
 PROBLEMS = "https://api.twitter.com/2/problems"
 _MOST_BACKFILL = 5  # minutes
 _MOST_BACKFILLED = 20_000  # posts
-_TITLES = {401: "Unauthorized", 403: "Forbidden", 429: "Too Many Requests", 503: "Service Unavailable"}
+_TITLES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    420: "Enhance Your Calm",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 
 
 def _limit(withheld: int) -> bytes:

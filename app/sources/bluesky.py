@@ -28,6 +28,7 @@ class Bluesky:
     """The live source "bluesky"."""
 
     name = "bluesky"
+    silent_seconds = 25.0  # after 10 s of silence a ping is sent, and answered within 5 s
     selective = False
 
     def __init__(self, settings: Settings, matcher_of: Callable[[], Matcher] | None = None) -> None:

@@ -13,7 +13,7 @@ from app.sources.reaching import why
 from app.sources.source import MOST_LINE_BYTES, Broken, Trouble
 
 # The watchdog of the tracker replaces a dead socket sooner; this is for when there is none.
-SILENT_SECONDS = 90.0
+SILENT_SECONDS = 120.0
 # 256 posts of 4 KB: fewer and larger pieces are cheaper.
 READ_BYTES = 1024 * 1024
 

@@ -77,6 +77,7 @@ class Source(Protocol):
 
     name: str  # as in the `source` header: "x", "bluesky", …
     form: str  # as in the `format` header: "v1", "v2", "jetstream-v1", "jetstream-v2"
+    silent_seconds: float  # without any sign of life: then the socket is dead
     selective: bool  # hands over only posts of the events it was asked for
 
     async def select(self, events: Sequence[Event]) -> Selection:

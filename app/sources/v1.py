@@ -57,6 +57,7 @@ class XV1:
 
     name = "x-v1"
     form = "v1"
+    silent_seconds = 90.0  # a keep-alive comes every 30 s, and may be missing twice ("Stalls")
     selective = True
 
     def __init__(self, settings: Settings) -> None:
@@ -118,7 +119,8 @@ class XV1:
         if (end := read.disconnect) is not None:
             kinds = dict.fromkeys(_CROWDED, Trouble.CONNECTIONS) | {_REVOKED: Trouble.DENIED}
             trouble = kinds.get(end.code, Trouble.ENDED)
-            return Fact(ends=f"{_SERVER}: {end.reason or 'disconnect'} (code {end.code})", trouble=trouble)
+            newer = "another connection of this account has taken its place; " if end.code in _CROWDED else ""
+            return Fact(ends=f"{_SERVER}: {newer}{end.reason or 'disconnect'} (code {end.code})", trouble=trouble)
         return Fact()
 
     async def release(self) -> None:

@@ -69,6 +69,7 @@ class X:
 
     name = "x"
     form = "v2"
+    silent_seconds = 25.0  # a keep-alive comes every 20 s
     selective = True
     reach_ms = 7 * 24 * 3_600_000  # of recent search
 

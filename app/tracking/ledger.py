@@ -12,7 +12,7 @@ from typing import get_args
 
 import msgspec
 
-from app.domain.coverage import CONTINUED, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld, pending_ms
+from app.domain.coverage import CONTINUED, NOTICED_MS, Entry, InForce, Interval, Outage, Refusal, SourceStatus, Withheld
 from app.domain.past import Past
 from app.domain.watchdog import State, Volumes
 from app.metrics import SOURCE_STATE
@@ -46,11 +46,12 @@ class _Closing(msgspec.Struct):
 
 
 class Ledger:
-    """The entries of one source. `put` sends a record; nothing here waits."""
+    """The entries of one source, `silent` seconds of which are a dead socket. `put` sends a record; nothing waits."""
 
-    def __init__(self, source: str, put: Callable[[Parcel], None], volumes: Volumes) -> None:
+    def __init__(self, source: str, put: Callable[[Parcel], None], volumes: Volumes, silent: float) -> None:
         self._source = source
         self._put = put
+        self._silent_ms = int(silent * 1000) + NOTICED_MS
         self._told: dict[str, bytes] = {}
         self._sign = 0  # the last sign of life: milliseconds since 1970
         self._signed = 0.0  # the same, monotonic
@@ -80,6 +81,7 @@ class Ledger:
             until=since,
             behind=self._past is not None,
             generation=generation,
+            silent_ms=self._silent_ms,
             events=[InForce(code, version, since) for code, version in selection.versions.items()],
             refused=[Refusal(code, since, what) for code, what in _shortened(selection).items()],
         )
@@ -125,7 +127,7 @@ class Ledger:
         connection that may have ended long ago.
         """
         at = monotonic()  # clocks of the wall are set now and then
-        if at - self._signed < pending_ms(self._source) / 1000:
+        if at - self._signed < self._silent_ms / 1000:
             self._sign, self._signed = now, at
 
     def heard(self, posts: int, duplicates: int, tagged: dict[str, int], now: int) -> None:
@@ -255,6 +257,7 @@ class Ledger:
             since=interval.until,
             until=interval.until,
             generation=interval.generation,
+            silent_ms=interval.silent_ms,
             cursor=interval.cursor,
             events=[InForce(one.code, one.version, interval.until) for one in interval.events if one.until is None],
             refused=[Refusal(one.code, interval.until, one.what) for one in interval.refused if one.until is None],

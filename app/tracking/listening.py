@@ -59,12 +59,12 @@ class Listener:
         self._filler = filler
         self._filling: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
-        self._watchdog = Watchdog(source.name, ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = self._followed()
         self._asked: dict[str, int] = {}
         self._selection = Selection()
         self._connected: float | None = None  # monotonic
         self._warned = ""
-        self._foreign = True  # another tracker's connection may be open still
+        self._left_open = True  # a connection of another tracker may be open still, or a dead one of ours
 
     async def run(self, last: Interval | None) -> None:
         """Listen for ever; cancel it to end. `last` is the interval before, whoever had it."""
@@ -155,7 +155,7 @@ class Listener:
         self._connected = None
         seconds = self._backoff.after(broken.trouble, heard=heard, retry_after=broken.retry_after)
         if broken.trouble is Trouble.CONNECTIONS:
-            self._foreign = True
+            self._left_open = True
         if str(broken) != self._warned:
             self._warned = str(broken)
             log.warning("no connection", extra={"source": self._source.name, "why": self._warned})
@@ -188,7 +188,7 @@ class Listener:
             self._ledger.say("connecting", "connecting")
             self._ledger.tell_status()
         await self._select()
-        if self._foreign and self._sure():
+        if self._left_open and self._sure():
             await self._release()
         tasks = [asyncio.create_task(work) for work in (self._read(resume), self._follow_events(), self._watch())]
         try:
@@ -202,8 +202,8 @@ class Listener:
                 raise error
 
     async def _release(self) -> None:
-        """End what another tracker has left open. Where that is refused, it ends by itself, or is in the way later."""
-        self._foreign = False
+        """End what was left open. Where that is refused, it ends by itself, or is in the way later."""
+        self._left_open = False
         try:
             await self._source.release()
         except Broken as broken:
@@ -226,11 +226,14 @@ class Listener:
     def _opened(self, opened: Opened) -> None:
         interval = self._ledger.open(opened, self._selection, self._generation)
         self._taker.connected(interval.connection, self._generation)
-        self._watchdog = Watchdog(self._source.name, self._ledger.status.volumes, monotonic(), _hour())
+        self._watchdog = self._followed()
         self._connected = monotonic()
         CONNECTIONS.labels(self._source.name).inc()
         self._warned = ""
         log.info("connected", extra={"source": self._source.name, "note": opened.note or None})
+
+    def _followed(self) -> Watchdog:
+        return Watchdog(self._ledger.status.volumes, monotonic(), _hour(), self._source.silent_seconds)
 
     def _fill(self, resume: Resume) -> None:
         """Search for what came since it was last heard, and was not found before, beside the listening."""
@@ -307,7 +310,8 @@ class Listener:
             if self._ledger.interval is None:
                 continue  # the source has time-outs of its own for the way there
             if self._watchdog.is_dead(now):
-                raise Broken(Trouble.ENDED, "dead socket: no sign of life for 25 s")
+                self._left_open = True
+                raise Broken(Trouble.ENDED, f"dead socket: no sign of life for {self._source.silent_seconds:.0f} s")
             self._ledger.beat(self._taker.oldest_ms)
             self._budget.watch()
             state, said = self._watchdog.state(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.domain.coverage import CONTINUED, Outage, pending_ms
+from app.domain.coverage import CONTINUED, TOLD_MS, Outage
 
 # Entries of one time without a connection. A server that fails in another way each time shall not fill the ledger.
 MOST = 50
@@ -50,7 +50,7 @@ class Outages:
 
     def _known(self, at: float) -> Outage | None:
         """The one that lasts. Of the time after too long without a word nothing is known: the process was frozen."""
-        if self._lasting is not None and at - self._told >= pending_ms(self._source) / 1000:
+        if self._lasting is not None and at - self._told >= TOLD_MS / 1000:
             self._lasting = None
         return self._lasting
 

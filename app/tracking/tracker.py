@@ -140,7 +140,7 @@ class Tracker(Service):
         intervals = [one for one in intervals_of(entries) if one.source == source.name]
         last = last_heard(intervals)
         status = next((one for one in statuses_of(entries) if one.source == source.name), None)
-        ledger = Ledger(source.name, self._put, status.volumes if status else Volumes())
+        ledger = Ledger(source.name, self._put, status.volumes if status else Volumes(), source.silent_seconds)
         self._ledgers[source.name] = ledger
         recent = Recent()
         if last is not None:

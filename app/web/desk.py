@@ -26,6 +26,7 @@ from app.faustapp import App
 from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
 from app.web.archive_desk import ArchiveDesk
+from app.web.asking_desk import AskingDesk
 from app.web.door import Door
 from app.web.export_desk import ExportDesk
 from app.web.flowing import Flows
@@ -50,6 +51,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.door = Door(self.settings, self.views.people)
         self.flows = Flows()
+        self.asking = AskingDesk(self.settings)
         self.watching = Watching(self.settings, self.views)
         self.exports = ExportDesk(self.settings, self.views, self.tell)
         self.archive = ArchiveDesk(self.settings, self.views.events.view.items.get)

@@ -8,6 +8,7 @@ from app.faustapp import App
 from app.web.api import (
     about,
     advising,
+    asking,
     auditing,
     changes,
     events,
@@ -22,6 +23,7 @@ from app.web.api import (
 )
 from app.web.desk import Desk
 from app.web.openapi import describe
+from app.web.pages import asking as asking_pages
 from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
 from app.web.pages import home, signing, trying, writing
@@ -35,9 +37,10 @@ from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, changes, history, live, system, files, advising, exports, posts, notices, people, auditing),
+    *(about, events, changes, history, live, system, files, advising, asking),
+    *(exports, posts, notices, people, auditing),
     *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
-    *(trying, signing),
+    *(asking_pages, trying, signing),
 )
 
 

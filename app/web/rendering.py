@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 PLACES = (  # of the navigation: path, name, right
     ("/", "Events", Right.VIEW),
+    ("/preview", "Try keywords", Right.VIEW),
+    ("/tail", "Now", Right.VIEW),
     ("/system", "System", Right.VIEW),
     ("/notices", "Notices", Right.VIEW),
     ("/people", "People", Right.ADMIN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,7 +24,6 @@ from tests.support.waiting import until
 
 NAME = 'فيضان 洪水 <script>document.title = "hostile"</script>'
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title = "hostile"</script> the rotwasser rises'
-T = TypeVar("T")
 WITHIN = 30_000  # ms
 SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 

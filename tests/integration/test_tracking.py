@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.events import Definition
 from app.domain.heard import Gap
+from app.domain.reasons import NOT_YET
 from app.local.stack import Stack
 from tests.support import rows, tracking
 from tests.support.chain import chain
@@ -210,6 +211,35 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
         until(lambda: tracking.heard(settings, "flood").gaps == [], "the gap is made good")
         origins = Counter(row["origin"] for row in rows.tweets(settings).values())
         assert origins == {"live": 10, "search": 20}
+
+
+@scenarios.add
+def what_x_delivers_of_the_past_is_no_gap(stack: Stack) -> None:
+    with (
+        Simulator("--keep-alive", "5", token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_backfill_minutes=5)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        simulator.push(tracking.stream(5))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        simulator.fault("status", wire="x", status=503, count=2)
+        simulator.fault("end", wire="x")
+        until(lambda: simulator.changes("x")[-2:] == ["refused 503"] * 2, "it waits for ten seconds", pause=0.05)
+        simulator.push(tracking.stream(20, 100))
+        assert len(tracking.due(simulator, settings, "flood")) == 5, "nobody hears them"
+        simulator.wait_connected()
+        simulator.push(tracking.stream(5, 200))
+        until(lambda: len(tracking.due(simulator, settings, "flood")) == 30, "X delivers them with those after")
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        assert Counter(row["origin"] for row in rows.tweets(settings).values()) == {"live": 30}
+        assert running.counted() == {"flood": 30}
+        before, after = until(
+            lambda: not (found := tracking.ledger(settings)[0])[-1].behind and found, "the past is through", 90, pause=1
+        )
+        assert (before.ended, after.since, after.posts) == ("X closed the connection", before.until, 25)
+        assert [gap for gap in tracking.heard(settings, "flood").gaps if gap.why != NOT_YET] == []
+        assert simulator.changes("x") == ["connected", "ended end", "refused 503", "refused 503", "connected"]
 
 
 @scenarios.add

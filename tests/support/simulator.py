@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,23 @@ class Simulator:
     def connections(self, wire: str | None = None) -> list[dict[str, Any]]:
         """Who is connected."""
         return [one for one in self.state()["connections"] if wire in (None, one["wire"])]
+
+    def changes(self, wire: str) -> list[str]:
+        """What became of connections, and of those that were refused, in their order: "connected", "ended cut", …"""
+        told = [entry for entry in self.log(what="connection") if entry["wire"] == wire]
+        return [f"{entry['change']} {entry['why']}".strip() for entry in told]
+
+    def intrude(self, wire: str) -> HTTPResponse:
+        """Connect as another program of the account does; to be closed."""
+        made = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/x-www-form-urlencoded"}
+        if wire == "x":
+            made.request("GET", "/2/tweets/search/stream", headers=headers)
+        else:
+            made.request("POST", "/1.1/statuses/filter.json", "track=nothing+of+ours", headers)
+        answer = made.getresponse()
+        assert answer.status == 200
+        return answer
 
     def wait(self, truth: Callable[[dict[str, Any]], Any], what: str, seconds: float = 30) -> dict[str, Any]:
         """The first state of which something is true."""

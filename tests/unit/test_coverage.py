@@ -113,6 +113,14 @@ def test_a_gap_that_goes_on_says_so() -> None:
     assert "died" in found.why
 
 
+def test_a_connection_is_a_gap_only_once_it_is_silent_for_longer_than_its_source_may_be() -> None:
+    for silent_ms, gaps in ((30_000, 1), (95_000, 0)):
+        one = interval(0, HOUR - 60_000, None, silent_ms=silent_ms)
+        (heard,) = coverage(event(), [one], T0 + HOUR)
+        assert len(heard.gaps) == gaps
+        assert heard.active == HOUR - (0 if gaps else 60_000)
+
+
 def test_time_in_which_the_event_was_paused_is_no_gap() -> None:
     paused = event(("pause", 1_000_000), ("resume", 2_000_000))
     (heard,) = coverage(paused, [interval(0, 1_000_000), interval(2_000_500, HOUR, None)], T0 + HOUR)

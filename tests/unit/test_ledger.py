@@ -62,7 +62,7 @@ def written() -> Written:
 
 
 def opened(written: Written, *, versions: dict[str, int] | None = None, since: int | None = None) -> Ledger:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.open(Opened(since), Selection({"flood": 1} if versions is None else versions), 3)
     return made
 
@@ -269,11 +269,25 @@ def test_a_status_keeps_the_moment_since_when_it_is_so(clock: Clock, written: Wr
     assert (status.since, status.at, status.words) == (NOW, NOW + 5000, "6 posts a second")
 
 
+@pytest.mark.parametrize(("silent", "alive"), [(25.0, False), (90.0, True)])
+def test_a_sign_after_a_minute_is_one_where_the_source_may_be_silent_so_long(
+    clock: Clock, written: Written, silent: float, alive: bool
+) -> None:
+    made = Ledger("x", written.put, Volumes(), silent)
+    made.open(Opened(), Selection({"flood": 1}), 3)
+    clock.now += 60_000
+    made.sign(clock.now)
+    made.beat(None)
+    (one,) = written.intervals
+    assert one.until == (clock.now if alive else NOW), "else the process was frozen, and reads what was kept of it"
+    assert one.silent_ms == int(silent * 1000) + 5000
+
+
 DENIED = "X refuses the token (401)"
 
 
 def test_a_time_without_a_connection_is_one_entry_for_all_tries_that_fail_alike(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     for _ in range(300):
         made.no_connection(DENIED, 3)
         clock.now += 10_000
@@ -284,7 +298,7 @@ def test_a_time_without_a_connection_is_one_entry_for_all_tries_that_fail_alike(
 
 
 def test_another_reason_is_another_entry_and_a_connection_ends_it(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.no_connection("unreachable", 3)
     clock.now += 20_000
     made.no_connection(DENIED, 3)
@@ -300,7 +314,7 @@ def test_another_reason_is_another_entry_and_a_connection_ends_it(clock: Clock, 
 
 
 def test_an_outage_ends_when_no_connection_is_needed_any_more(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.no_connection(DENIED, 3)
     clock.now += 5_000
     made.no_outage("no event is active")
@@ -310,7 +324,7 @@ def test_an_outage_ends_when_no_connection_is_needed_any_more(clock: Clock, writ
 
 
 def test_a_server_that_fails_in_another_way_each_time_does_not_fill_the_ledger(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     for number in range(1000):
         made.no_connection(f"HTTP 50{number % 2}", 3)
         clock.now += 10_000
@@ -325,7 +339,7 @@ def test_a_server_that_fails_in_another_way_each_time_does_not_fill_the_ledger(c
 
 
 def test_of_the_time_in_which_the_process_was_frozen_no_outage_is_known(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     for thawed in (made.still, lambda: made.no_outage("stopped"), lambda: made.no_connection(DENIED, 3)):
         written.entries.clear()
         made.no_connection(DENIED, 3)
@@ -337,7 +351,7 @@ def test_of_the_time_in_which_the_process_was_frozen_no_outage_is_known(clock: C
 
 
 def test_a_clock_that_is_set_forward_ends_no_outage(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.no_connection(DENIED, 3)
     clock.step(3_600_000)
     clock.now += 1000
@@ -350,7 +364,7 @@ XYZ = "xyz: X does not understand it"
 
 
 def test_what_a_source_refuses_stands_in_the_ledger_with_its_time(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.open(Opened(), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
     clock.now += 1000
     made.selected(Selection({"flood": 2}, {"flood": (XYZ,), "storm": ("a: no",)}))
@@ -396,7 +410,7 @@ def test_while_a_source_catches_up_its_entry_has_all_that_was_in_force_since_the
 
 
 def test_a_plan_that_refuses_thousands_of_keywords_is_told_in_a_few(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     refused = {f"event{code}": tuple(f"{number}: {'no' * 500}" for number in range(1000)) for code in range(10)}
     made.open(Opened(), Selection({}, refused), 3)
     (one,) = written.intervals
@@ -405,7 +419,7 @@ def test_a_plan_that_refuses_thousands_of_keywords_is_told_in_a_few(clock: Clock
 
 
 def test_past_that_was_not_delivered_was_not_heard_without_something_either(clock: Clock, written: Written) -> None:
-    made = Ledger("x", written.put, Volumes())
+    made = Ledger("x", written.put, Volumes(), 25.0)
     made.open(Opened(NOW - 60_000), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
     clock.now += 2000
     made.close("cut", None, broken=True)

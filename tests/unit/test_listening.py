@@ -37,6 +37,7 @@ class Told:
 
     name = "told"
     form = "jetstream-v2"
+    silent_seconds = 25.0
     selective = False
 
     def __init__(self, *connections: Callable[[Resume], list[Item]]) -> None:
@@ -104,7 +105,7 @@ async def listened(
     """Have it listened to; what is heard goes to the disk, as without Kafka."""
     settings, written = Settings(), Written()
     box = Outbox(settings, Lease(settings), Spool(tmp_path, 10**7), lambda _: pytest.fail("nothing is sent"))
-    ledger = Ledger(source.name, written.put, Volumes())
+    ledger = Ledger(source.name, written.put, Volumes(), source.silent_seconds)
     box.on_kept = ledger.kept
     taker = Taker(settings, source, ledger, box, Recent())
     listener = Listener(source, taker, ledger, Budget(settings, source.name, ()), lambda: wanted, 1, lambda: False)

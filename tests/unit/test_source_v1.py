@@ -18,6 +18,7 @@ from app.sources.v1 import XV1
 from tests.builders import line, status
 
 TOKEN = "a-token"  # noqa: S105 -- of nobody
+NEWER = "another connection of this account has taken its place"
 EVICTED = b'{"disconnect":{"code":7,"stream_name":"s","reason":"admin logout"}}'
 
 
@@ -212,7 +213,7 @@ async def test_a_host_that_cannot_be_reached_is_named(unused_tcp_port: int) -> N
     [
         (line(status("x", id=42, id_str="42")), Fact("42")),
         (b'{"limit":{"track":1234,"timestamp_ms":"1"}}', Fact(withheld=1234)),
-        (EVICTED, Fact(ends="the v1.1 stream: admin logout (code 7)", trouble=Trouble.CONNECTIONS)),
+        (EVICTED, Fact(ends=f"the v1.1 stream: {NEWER}; admin logout (code 7)", trouble=Trouble.CONNECTIONS)),
         (b'{"disconnect":{"code":12}}', Fact(ends="the v1.1 stream: disconnect (code 12)")),
         (
             b'{"disconnect":{"code":6,"reason":"revoked"}}',

@@ -58,7 +58,7 @@ class Holder:
         self.lease = Asked()
         nothing = cast("Any", type("Nothing", (), {})())
         self._tracker = Tracker(Settings(), {}, self.lease, nothing, nothing, nothing, nothing)
-        self.ledgers = {name: Ledger(name, lambda _: None, Volumes()) for name in sources}
+        self.ledgers = {name: Ledger(name, lambda _: None, Volumes(), 25.0) for name in sources}
         self._tracker._ledgers.update(self.ledgers)
 
     def judged(self) -> list[str]:

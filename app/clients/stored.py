@@ -62,11 +62,14 @@ class Stored:
         query = f"SELECT t_id, json FROM {self._keyspace}.{TWEET_RAW} WHERE event_name = ? AND bucket = ?"  # noqa: S608
         yield from self._rows(query, [self._code, bucket], PAGE_RAW)
 
-    def tagged(self, bucket: str, tags: Collection[str]) -> set[str]:
-        """Ids of the posts to which people have given one of these tags."""
-        query = f"SELECT t_id, tags FROM {self._keyspace}.{ANNOTATION} WHERE event_name = ? AND bucket = ?"  # noqa: S608
-        rows = self._rows(query, [self._code, bucket], PAGE_ROWS)
-        return {post_id for post_id, own in rows if own and not own.isdisjoint(tags)}
+    def annotations(self, bucket: str) -> Iterator[tuple[str, Any, str | None]]:
+        """Id, tags and note of those posts that people have written to, in the order of their ids."""
+        query = f"SELECT t_id, tags, note FROM {self._keyspace}.{ANNOTATION} WHERE event_name = ? AND bucket = ?"  # noqa: S608
+        yield from self._rows(query, [self._code, bucket], PAGE_ROWS)
+
+    def has_tag(self, bucket: str, tags: Collection[str]) -> bool:
+        """Whether people have given one of these tags to a post of the bucket; cheaper than to read them."""
+        return any(own and not own.isdisjoint(tags) for _, own, _ in self.annotations(bucket))
 
     def has_of(self, bucket: str, since: int, until: int) -> bool:
         """Whether a post of the bucket was made in this time; cheaper than to read them."""

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.periods import ever
@@ -69,7 +69,7 @@ class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def columns_wanted(self) -> tuple[str, ...]:
         """Columns of the file, in the order of the table."""
-        return tuple(name for name in COLUMNS if not self.columns or name in self.columns)
+        return tuple(name for name in EXPORTED if not self.columns or name in self.columns)
 
 
 class Withdrawn(Struct, frozen=True):
@@ -133,6 +133,8 @@ class Export(Struct, frozen=True):
             if self.asked.withdrawn is not None:
                 return "removed"
             return "expired" if progress.expires is not None and progress.expires <= now else "done"
+        if progress is not None and progress.over:
+            return progress.state
         if self.asked.withdrawn is not None:
             return "cancelled"
         return "waiting" if progress is None else progress.state
@@ -159,7 +161,7 @@ def progress_key(export_id: str) -> str:
 
 def checked(wish: Wish, event: Event) -> Wish:
     """The wish in its canonical form. Raises ValueError, in words for who wishes it."""
-    if unknown := [name for name in wish.columns if name not in COLUMNS]:
+    if unknown := [name for name in wish.columns if name not in EXPORTED]:
         raise ValueError(f"there is no column {unknown[0]!r}; see docs/exports.md")
     if wish.columns and wish.format not in WITH_COLUMNS:
         raise ValueError(f"columns can be chosen for {', '.join(WITH_COLUMNS)}, not for {wish.format}")

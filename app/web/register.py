@@ -37,8 +37,8 @@ from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, changes, history, live, system, files, advising, asking),
-    *(exports, posts, notices, people, auditing),
+    *(about, events, changes, history, live, system, files, advising, asking, exports, posts),
+    *(notices, people, auditing),
     *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
     *(asking_pages, trying, signing),
 )

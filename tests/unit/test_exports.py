@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from app.clients.exports import decode_entry, key_of
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition
 from app.domain.exports import (
@@ -64,6 +64,7 @@ WITHDRAWN = Withdrawn(NOW, "ann")
         (Export(asked(), progress("running")), "running"),
         (Export(asked(withdrawn=WITHDRAWN), progress("running")), "cancelled"),
         (Export(asked(), progress("failed")), "failed"),
+        (Export(asked(withdrawn=WITHDRAWN), progress("failed")), "failed"),
         (Export(asked(), progress("done", expires=LATER)), "done"),
         (Export(asked(withdrawn=WITHDRAWN), progress("done", expires=LATER)), "removed"),
         (Export(asked(), progress("done", expires=NOW)), "expired"),
@@ -151,7 +152,7 @@ def test_the_name_of_the_file_says_what_it_is() -> None:
 
 
 def test_every_column_has_a_meaning() -> None:
-    assert list(MEANING) == list(COLUMNS)
+    assert list(MEANING) == list(EXPORTED)
 
 
 def test_a_manifest_says_what_the_file_is() -> None:

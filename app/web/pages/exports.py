@@ -7,7 +7,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.exports import Filters, Format, Network, Origin, Wish
 from app.domain.people import Right
 from app.web.api.exports import take_back
@@ -95,7 +95,7 @@ async def _page(asked: Asked, form: Form, wrong: str = "", status: int = 200) ->
         "formats": FORMATS,
         "networks": get_args(Network),
         "origins": get_args(Origin),
-        "columns": list(COLUMNS),
+        "columns": list(EXPORTED),
         "keywords": asked.event.keywords,
     }
     return Page("exports.html", {**shown, **choices, "form": form, "wrong": wrong}, status)

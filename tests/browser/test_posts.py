@@ -40,7 +40,7 @@ def test_a_post_is_searched_for_looked_at_and_tagged(site: Site) -> None:
         page.get_by_role("link", name="Older").click()
         expect(page.locator("article")).to_have_count(10)
         page.get_by_label("Words").fill('"the dike holds"')
-        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Search", exact=True).click()
         expect(page.locator("article")).to_have_count(1)
         expect(page.locator("article mark").first).to_have_text("the dike holds")
         page.locator("article a").click()
@@ -66,7 +66,7 @@ def test_all_that_a_search_finds_is_tagged(site: Site) -> None:
 
         until(done, "all are tagged")
         page.get_by_label("Tags, with commas").fill("counted")
-        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Search", exact=True).click()
         expect(page.locator("article")).to_have_count(50)
 
 

@@ -236,9 +236,11 @@ class _Job:
         except (KafkaError, TimeoutError) as away:
             log.warning("an export waits for Kafka", extra={"id": self._asked.id, "why": repr(away)})
             await asyncio.sleep(AGAIN_SECONDS[0])
-        except Exception:
+        except Exception as defect:
+            # Of this export alone: the others go on, and it is not tried again for ever.
             log.exception("an export failed", extra={"id": self._asked.id})
-            await asyncio.sleep(AGAIN_SECONDS[1])
+            with suppress(Lost, KafkaError):
+                await self._tell(state="failed", why=f"it failed ({type(defect).__name__}); the manager's log says why")
 
     async def _run(self) -> None:
         try:

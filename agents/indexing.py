@@ -24,7 +24,7 @@ from app.clients.kafka import connection
 from app.domain.events import Event
 from app.domain.posts import Malformed
 from app.domain.records import ClassifiedRecord, classified_record
-from app.domain.rows import normalized, post_of, row_of
+from app.domain.rows import Key, normalized, post_of, row_of
 from app.faustapp import App
 from app.metrics import INDEX_BEHIND
 from app.roles import Role, app_id
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 Taken: TypeAlias = dict[TopicPartition, list[ConsumerRecord]]
 
 RECORDS = 16  # taken at once; of 64 posts they are 1,000
+WRITTEN = 256  # posts, at once
 SLICE = 16  # posts between which others have their turn: about 5 ms
 REST = 4.0  # so many times as long as it has worked, while agents of the same process have work
 POLL_MS = 500
@@ -94,17 +95,22 @@ class Indexing(Service):
 
     async def _work_off(self, records: list[ConsumerRecord]) -> None:
         begun = monotonic()
-        entries: list[Entry] = []
+        entries: dict[Key, Entry] = {}  # a post that came twice, by a rematch too, is one of the index
         for record in records:
             async for entry in self._entries(record):
-                entries.append(entry)
+                entries[entry.row.key] = entry
                 if len(entries) % SLICE == 0:
                     await self._give_way(begun)
                     begun = monotonic()
+                if len(entries) == WRITTEN:
+                    await self._write(entries)
+                    entries = {}
+                    begun = monotonic()
         await self._give_way(begun)
-        # A post that came twice, by a rematch too, is one of the index.
-        newest = {entry.row.key: entry for entry in entries}
-        for entry, why in await self._writer.write_index(newest.values()):
+        await self._write(entries)
+
+    async def _write(self, entries: dict[Key, Entry]) -> None:
+        for entry, why in await self._writer.write_index(entries.values()):
             log.warning("not in the index", extra={"code": entry.row.code, "why": why})
 
     async def _give_way(self, begun: float) -> None:

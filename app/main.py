@@ -93,10 +93,10 @@ def _add_notices(app: App, settings: Settings, views: ManagerViews) -> None:
 
 
 def _add_pages(app: App, settings: Settings, views: ManagerViews) -> list[Service]:
-    """Give the app its pages and API; returns the services that hear what managers answer, and how all is."""
+    """Give the app its pages and API; returns the services that they need."""
     desk = Desk(app, settings, views)
     add_pages(app, desk)
-    return [desk.commanding, *desk.watching.services]
+    return desk.services
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

@@ -152,6 +152,10 @@ class Settings(BaseSettings):
     # --- previews
     previews_a_minute: int = Field(6, ge=1, description="previews that a person may ask a manager for")
 
+    # --- search
+    searches_a_minute: int = Field(60, ge=2, description="searches of stored posts that a person may make in a minute")
+    searches_at_once: int = Field(4, ge=1, description="of these at the same time")
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")

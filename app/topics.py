@@ -45,7 +45,7 @@ AUDIT = Topic("audit", "few", retention_hours=24 * 366)
 NEWEST = Topic("newest", "few", compacted=True, segment_minutes=10)
 PRESENCE = Topic("presence", "one", compacted=True, segment_minutes=10)
 REPLAYED_LETTERS = Topic("replayed_letters", "one", retention_hours=24 * 30)  # as long as the letters themselves
-EXPORTS = Topic("exports", "few", compacted=True)
+EXPORTS = Topic("exports", "few", compacted=True, segment_minutes=60)
 NOTICES = Topic("notices", "one", compacted=True)
 MUTES = Topic("mutes", "one", compacted=True)
 

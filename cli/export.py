@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD", help="Posts that matched one of these.")
 @click.option("--account", "accounts", multiple=True, metavar="NAME[,…]", help="Posts by one of these.")
 @click.option("--origin", "origins", multiple=True, type=click.Choice(get_args(Origin)), help="Posts that came so.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG[,…]", help="Posts that have one of these tags.")
 @click.option("--column", "columns", multiple=True, metavar="NAME[,…]", help="Of jsonl, csv, parquet; else all.")
 @click.option("--bom", is_flag=True, help="CSV for spreadsheets: a byte order mark, and ids that are not rounded.")
 @click.option("--network", type=click.Choice(get_args(Network)), default="mentions", help="Of gexf.", show_default=True)
@@ -49,6 +50,7 @@ def export(
     keywords: tuple[str, ...],
     accounts: tuple[str, ...],
     origins: tuple[Origin, ...],
+    tags: tuple[str, ...],
     columns: tuple[str, ...],
     bom: bool,
     network: Network,
@@ -73,6 +75,7 @@ def export(
                 keywords=keywords,
                 accounts=split_list(accounts),
                 origins=origins,
+                tags=split_list(tags),
             ),
         )
         _check_place(out)

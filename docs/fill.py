@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from app import metrics
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.settings import Settings
 from cli import starling
 
@@ -72,11 +72,11 @@ def settings_table() -> str:
 
 
 def columns_table() -> str:
-    """All columns of `tweet` with their types and meaning."""
+    """All columns of an export with their types and meaning."""
     rows = ["| column | type | meaning |", "|---|---|---|"]
     rows += [
         f"| `{name}` | `{kind.removeprefix('frozen<').replace('>>', '>')}` | {MEANING[name]} |"
-        for name, kind in COLUMNS.items()
+        for name, kind in EXPORTED.items()
     ]
     return "\n".join(rows)
 

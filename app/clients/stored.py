@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import stamina
@@ -13,7 +13,7 @@ from cassandra.query import BoundStatement, PreparedStatement
 
 from app.clients.cassandra import TRANSIENT, ms_of, why
 from app.errors import Unavailable
-from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
+from app.schema import ANNOTATION, EVENT_BUCKET, TWEET, TWEET_RAW
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,15 @@ class Stored:
         """Id and JSON of the posts, in the order of their ids."""
         query = f"SELECT t_id, json FROM {self._keyspace}.{TWEET_RAW} WHERE event_name = ? AND bucket = ?"  # noqa: S608
         yield from self._rows(query, [self._code, bucket], PAGE_RAW)
+
+    def annotations(self, bucket: str) -> Iterator[tuple[str, Any, str | None]]:
+        """Id, tags and note of those posts that people have written to, in the order of their ids."""
+        query = f"SELECT t_id, tags, note FROM {self._keyspace}.{ANNOTATION} WHERE event_name = ? AND bucket = ?"  # noqa: S608
+        yield from self._rows(query, [self._code, bucket], PAGE_ROWS)
+
+    def has_tag(self, bucket: str, tags: Collection[str]) -> bool:
+        """Whether people have given one of these tags to a post of the bucket; cheaper than to read them."""
+        return any(own and not own.isdisjoint(tags) for _, own, _ in self.annotations(bucket))
 
     def has_of(self, bucket: str, since: int, until: int) -> bool:
         """Whether a post of the bucket was made in this time; cheaper than to read them."""

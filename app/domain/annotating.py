@@ -68,7 +68,7 @@ class Job(Struct, frozen=True, kw_only=True):
     at: datetime  # of the last news
 
     def silent(self, now: datetime) -> bool:
-        """Whether its process is gone: to give the order again goes on where it was."""
+        """Whether its process is gone; to give the order again changes nothing twice."""
         return self.state == "running" and (now - self.at).total_seconds() > SILENT_SECONDS
 
 

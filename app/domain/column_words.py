@@ -1,4 +1,4 @@
-"""What each column of `tweet` means, in one line: for exports, their manifests and the documents."""
+"""What each column of an export means, in one line: for the file, its manifest and the documents."""
 
 from __future__ import annotations
 
@@ -49,4 +49,6 @@ MEANING = {
     "origin": "how it came: live, replay (of a file), rematch (heard again) or search (a gap filled)",
     "source": "the source that it came from",
     "received_at": "when it was received, UTC",
+    "tags": "tags that people have given it",
+    "note": "note that people have written to it",
 }

@@ -62,3 +62,9 @@ OUR_COLUMNS = {
     "received_at": "timestamp",
 }
 COLUMNS = THESIS_COLUMNS | OUR_POST_COLUMNS | OUR_COLUMNS
+# What people have written to a post, in a table of its own under the same key; exports have it beside the row.
+ANNOTATED = {
+    "tags": "set<text>",
+    "note": "text",
+}
+EXPORTED = COLUMNS | ANNOTATED

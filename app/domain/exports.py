@@ -13,10 +13,11 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.periods import ever
+from app.domain.searching import check_tag
 
 Format: TypeAlias = Literal["jsonl", "raw", "csv", "parquet", "gexf", "ids"]
 Network: TypeAlias = Literal["mentions", "retweets", "hashtags"]
@@ -53,6 +54,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     keywords: tuple[str, ...] = ()  # keys of `matched`: also from:account and box:…
     accounts: tuple[str, ...] = ()  # screen names of authors, or their ids
     origins: tuple[Origin, ...] = ()
+    tags: tuple[str, ...] = ()  # that people have given
 
 
 class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +69,7 @@ class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def columns_wanted(self) -> tuple[str, ...]:
         """Columns of the file, in the order of the table."""
-        return tuple(name for name in COLUMNS if not self.columns or name in self.columns)
+        return tuple(name for name in EXPORTED if not self.columns or name in self.columns)
 
 
 class Withdrawn(Struct, frozen=True):
@@ -131,6 +133,8 @@ class Export(Struct, frozen=True):
             if self.asked.withdrawn is not None:
                 return "removed"
             return "expired" if progress.expires is not None and progress.expires <= now else "done"
+        if progress is not None and progress.over:
+            return progress.state
         if self.asked.withdrawn is not None:
             return "cancelled"
         return "waiting" if progress is None else progress.state
@@ -157,7 +161,7 @@ def progress_key(export_id: str) -> str:
 
 def checked(wish: Wish, event: Event) -> Wish:
     """The wish in its canonical form. Raises ValueError, in words for who wishes it."""
-    if unknown := [name for name in wish.columns if name not in COLUMNS]:
+    if unknown := [name for name in wish.columns if name not in EXPORTED]:
         raise ValueError(f"there is no column {unknown[0]!r}; see docs/exports.md")
     if wish.columns and wish.format not in WITH_COLUMNS:
         raise ValueError(f"columns can be chosen for {', '.join(WITH_COLUMNS)}, not for {wish.format}")
@@ -175,7 +179,7 @@ def _checked(filters: Filters, event: Event) -> Filters:
             raise ValueError(f"time {at.isoformat()} has no time zone")
     if filters.since and filters.until and filters.since >= filters.until:
         raise ValueError("the export ends before it begins")
-    for name in ("languages", "keywords", "accounts", "origins"):
+    for name in ("languages", "keywords", "accounts", "origins", "tags"):
         if len(getattr(filters, name)) > MAX_FILTERS:
             raise ValueError(f"more than {MAX_FILTERS} {name}")
     _check_keywords(filters.keywords, event)
@@ -185,6 +189,7 @@ def _checked(filters: Filters, event: Event) -> Filters:
         keywords=_distinct(filters.keywords),
         accounts=_distinct(one.strip().removeprefix("@").lower() for one in filters.accounts),
         origins=tuple(dict.fromkeys(filters.origins)),
+        tags=_distinct(check_tag(one) for one in filters.tags),
     )
 
 

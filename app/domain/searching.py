@@ -98,6 +98,8 @@ def search(
     for what, value, most in (("keyword", keyword, MAX_KEYWORD), ("account", account, 253), ("language", language, 35)):
         if len(value) > most or not value.isprintable():
             raise ValueError(f"this is no {what}: {value[:30]!r}")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("the words hold half of a character")
     own = tuple(sorted({check_tag(tag) for tag in tags}))
     if len(own) > MAX_TAGS:
         raise ValueError(f"{len(own)} tags; a search may ask for {MAX_TAGS}")

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from app.clients.cassandra import ms_of
 from app.clients.stored import PAGE_RAW, Bucket, Stored
 from app.domain import networks
+from app.domain.columns import ANNOTATED, COLUMNS
 from app.domain.exports import Filters, Wish
 from app.domain.heard import to_ms
 from app.exporting.sink import RowValues
@@ -31,29 +32,37 @@ class Chooser:
         self._stored = stored
         self._raw = wish.format == "raw"
         self._span = _span(wish.filters)
-        self._columns = columns_of(wish)
-        tests = dict(_tests(wish.filters))
-        self._needed = tuple(dict.fromkeys((*self._columns, *(name for names in tests for name in names))))
-        self._tests = [(tuple(map(self._needed.index, names)), test) for names, test in tests.items()]
+        self._tags = frozenset(wish.filters.tags)
+        columns, tests = columns_of(wish), dict(_tests(wish.filters))
+        needed = tuple(dict.fromkeys((*columns, *(name for names in tests for name in names))))
+        self._annotated = not ANNOTATED.keys().isdisjoint(needed)
+        read = tuple(name for name in needed if name in COLUMNS)
+        self._read = tuple(dict.fromkeys((*read, "t_id"))) if self._annotated else read
+        found = (*self._read, *ANNOTATED) if self._annotated else self._read
+        self._pick = [found.index(name) for name in columns]
+        self._id = found.index("t_id") if "t_id" in found else 0
+        self._tests = [([found.index(name) for name in names], test) for names, test in tests.items()]
 
-    def pages(self, bucket: Bucket) -> Iterator[list[RowValues]]:
+    def pages(self, bucket: Bucket) -> Iterator[Sequence[RowValues]]:
         """The rows of a bucket, page by page."""
         # A post may say another time than its id does, by which buckets are made: what a bucket holds has to be seen.
         if self._span and not _meets(bucket, *self._span) and not self._stored.has_of(bucket.name, *self._span):
             return
+        if self._tags and not self._stored.has_tag(bucket.name, self._tags):
+            return
         chosen = self._chosen(bucket)
         yield from self._with_raw(bucket, chosen) if self._raw else chosen
 
-    def _chosen(self, bucket: Bucket) -> Iterator[list[RowValues]]:
-        width = len(self._columns)
-        for page in self._stored.pages(bucket.name, self._needed):
-            passing = [row for row in page if self._passes(row)] if self._tests else page
-            yield [row[:width] for row in passing]
+    def _chosen(self, bucket: Bucket) -> Iterator[Sequence[RowValues]]:
+        beside = _Beside(self._stored.annotations(bucket.name)) if self._annotated else None
+        for page in self._stored.pages(bucket.name, self._read):
+            rows = page if beside is None else [(*row, *(beside.of(row[self._id]) or _NOTHING)) for row in page]
+            passing = [row for row in rows if self._passes(row)] if self._tests else rows
+            yield [[row[at] for at in self._pick] for row in passing]
 
-    def _with_raw(self, bucket: Bucket, chosen: Iterator[list[RowValues]]) -> Iterator[list[RowValues]]:
-        """Both tables have their rows in the order of the ids' bytes, which is that of their characters."""
-        ids = (row[0] for page in chosen for row in page)
-        found = _joined(ids, self._stored.raw(bucket.name))
+    def _with_raw(self, bucket: Bucket, chosen: Iterator[Sequence[RowValues]]) -> Iterator[Sequence[RowValues]]:
+        beside = _Beside(self._stored.raw(bucket.name))
+        found = (json for page in chosen for (wanted,) in page if (json := beside.of(wanted)))
         while page := list(islice(found, PAGE_RAW)):
             yield page
 
@@ -64,15 +73,26 @@ class Chooser:
         return True
 
 
-def _joined(ids: Iterator[str], raw: Iterator[tuple[str, str]]) -> Iterator[RowValues]:
-    at, json = "", ""
-    for wanted in ids:
-        while at < wanted:
-            at, json = next(raw, (_LAST, ""))
-        if at == wanted:
-            yield (json,)
+class _Beside:
+    """Rows of another table of the same key, walked along with those of `tweet`.
+
+    Both come in the order of the ids' bytes, which is that of their characters.
+    """
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self._at = ""
+        self._values: tuple[Any, ...] = ()
+
+    def of(self, wanted: str) -> tuple[Any, ...]:
+        """What stands beside an id; nothing where there is no row. Ids are asked for in their order."""
+        while self._at < wanted:
+            self._at, *values = next(self._rows, (_LAST,))
+            self._values = tuple(values)
+        return self._values if self._at == wanted else ()
 
 
+_NOTHING = (None,) * len(ANNOTATED)
 _LAST = chr(0x10FFFF) * 2  # behind every id
 
 
@@ -103,6 +123,9 @@ def _tests(filters: Filters) -> Iterator[tuple[tuple[str, ...], _Test]]:
     if filters.accounts:
         accounts = frozenset(filters.accounts)
         yield ("u_screen_name", "u_id"), lambda both: any(one and one.lower() in accounts for one in both)
+    if filters.tags:
+        tags = frozenset(filters.tags)
+        yield ("tags",), lambda some: bool(some) and not tags.isdisjoint(some)
     if filters.origins:
         origins = frozenset(filters.origins)
         yield ("origin",), lambda one: one in origins

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.exporting.sink import RowValues
 from app.exporting.values import text_of
 
@@ -34,7 +34,7 @@ def header(columns: Sequence[str], *, bom: bool) -> bytes:
 def encoder(columns: Sequence[str], *, bom: bool) -> Callable[[Iterable[RowValues]], bytes]:
     """What makes lines of rows. With `bom`, texts that look like numbers are kept from being read as such, too."""
     defuse = _for_spreadsheets if bom else defused
-    cells = [_cell(COLUMNS[name], defuse) for name in columns]
+    cells = [_cell(EXPORTED[name], defuse) for name in columns]
 
     def encode(rows: Iterable[RowValues]) -> bytes:
         lines = [
@@ -80,5 +80,6 @@ _CELLS: dict[str, Callable[[Any], str]] = {
     "timestamp": text_of,
     "uuid": lambda value: _quoted(str(value)),
     "list<text>": lambda values: _json(list(values)),
+    "set<text>": lambda values: _json(sorted(values)),
     "frozen<map<text, text>>": lambda values: _json(dict(values)),
 }

@@ -156,6 +156,8 @@ def _read(work: Path) -> _Started | None:
         return msgspec.json.decode((work / _STARTED).read_bytes(), type=_Started)
     except FileNotFoundError:
         return None
+    except msgspec.DecodeError:
+        raise UserError(f"{work} is not what this version of Starling has begun; remove it") from None
 
 
 def _describe(work: Path, job: Job, rows: int, notes: dict[str, Any]) -> File:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.coverage import Entry
 from app.domain.events import Event
 from app.domain.exports import MEDIA_TYPES, WITH_COLUMNS, Wish
@@ -93,7 +93,7 @@ def manifest(
         **described,
         "filters": msgspec.to_builtins(wish.filters),
         "columns": [
-            {"name": name, "type": COLUMNS[name], "meaning": MEANING[name]}
+            {"name": name, "type": EXPORTED[name], "meaning": MEANING[name]}
             for name in (wish.columns_wanted if wish.format in WITH_COLUMNS else ())
         ],
     }

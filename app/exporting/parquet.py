@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.exporting.sink import (
     Checkpoint,
     RowValues,
@@ -30,14 +30,19 @@ _TYPES = {
     "timestamp": pa.timestamp("ms", tz="UTC"),
     "uuid": pa.string(),
     "list<text>": pa.list_(pa.string()),
+    "set<text>": pa.list_(pa.string()),
     "frozen<map<text, text>>": pa.map_(pa.string(), pa.string()),
 }
-_VALUES: dict[str, Callable[[Any], Any]] = {"uuid": str, "frozen<map<text, text>>": lambda value: list(value.items())}
+_VALUES: dict[str, Callable[[Any], Any]] = {
+    "uuid": str,
+    "set<text>": sorted,
+    "frozen<map<text, text>>": lambda value: list(value.items()),
+}
 
 
 def schema(columns: Sequence[str], about: dict[str, str] | None = None) -> pa.Schema:
     """The columns with their types and, as metadata, what each means; `about` describes the file."""
-    fields = [pa.field(name, _TYPES[COLUMNS[name]], metadata={"description": MEANING[name]}) for name in columns]
+    fields = [pa.field(name, _TYPES[EXPORTED[name]], metadata={"description": MEANING[name]}) for name in columns]
     return pa.schema(fields, metadata=about)
 
 
@@ -47,7 +52,7 @@ class Parquet:
     def __init__(self, out: Path, columns: Sequence[str], about: dict[str, str] | None = None) -> None:
         self._out = out
         self._schema = schema(columns, about)
-        self._make = [_VALUES.get(COLUMNS[name]) for name in columns]
+        self._make = [_VALUES.get(EXPORTED[name]) for name in columns]
         self._parts = 0
         self._writer: pq.ParquetWriter | None = None
 

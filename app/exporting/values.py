@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 
 
 def text_of(at: datetime) -> str:
@@ -18,10 +18,11 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "timestamp": text_of,
     "uuid": str,
     "list<text>": list,
+    "set<text>": sorted,
     "frozen<map<text, text>>": dict,
 }
 
 
 def plainers(columns: Sequence[str]) -> list[Callable[[Any], Any] | None]:
     """For each column what makes its values JSON; None where they are."""
-    return [_PLAIN.get(COLUMNS[name]) for name in columns]
+    return [_PLAIN.get(EXPORTED[name]) for name in columns]

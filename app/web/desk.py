@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
+from mode import Service
 
 from agents.sending import Outgoing, send_all
 from app.clients.commanding import Commanding
@@ -24,6 +25,7 @@ from app.errors import Unavailable
 from app.faustapp import App
 from app.settings import Settings
 from app.topics import AUDIT, EVENT_COMMANDS, PEOPLE, USED_LINKS, full_name
+from app.web.archive_desk import ArchiveDesk
 from app.web.asking_desk import AskingDesk
 from app.web.door import Door
 from app.web.export_desk import ExportDesk
@@ -39,7 +41,7 @@ _STATUS = {"unknown": 404, "exists": 409, "state": 409, "version": 409, "invalid
 
 @dataclass
 class Desk:
-    """One of a process; `commanding` is a service that the process runs."""
+    """One of a process."""
 
     app: App
     settings: Settings
@@ -52,8 +54,14 @@ class Desk:
         self.asking = AskingDesk(self.settings)
         self.watching = Watching(self.settings, self.views)
         self.exports = ExportDesk(self.settings, self.views, self.tell)
+        self.archive = ArchiveDesk(self.settings, self.views.events.view.items.get)
         self._using_link = asyncio.Lock()
         self.commanding = Commanding(self.settings, self._send, self.views.events.view.items.get)
+
+    @property
+    def services(self) -> list[Service]:
+        """What the process runs for it."""
+        return [self.commanding, *self.watching.services, self.archive.archive, self.archive.lag]
 
     def event(self, code: str) -> Event:
         """An event as it stands. Raises Failed."""

@@ -18,6 +18,7 @@ from app.web.api import (
     live,
     notices,
     people,
+    posts,
     system,
 )
 from app.web.desk import Desk
@@ -29,14 +30,16 @@ from app.web.pages import home, signing, trying, writing
 from app.web.pages import live as live_pages
 from app.web.pages import notices as notices_pages
 from app.web.pages import people as people_pages
+from app.web.pages import posts as posts_pages
 from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, changes, history, live, system, files, advising, asking, exports, notices, people, auditing),
-    *(home, writing, event_pages, live_pages, exports_pages, system_pages, notices_pages, people_pages),
+    *(about, events, changes, history, live, system, files, advising, asking, exports, posts),
+    *(notices, people, auditing),
+    *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
     *(asking_pages, trying, signing),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -26,6 +27,7 @@ PLACES = (  # of the navigation: path, name, right
 )
 EVENT_PLACES = (  # of an event's own: path beyond its page, name, right
     ("", "Overview", Right.VIEW),
+    ("/posts", "Posts", Right.VIEW),
     ("/exports", "Exports", Right.VIEW),
     ("/history", "History", Right.VIEW),
     ("/edit", "Edit", Right.CHANGE),
@@ -44,7 +46,7 @@ class Rendering:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"moment": moment, "number": number}
+        self._templates.filters |= {"moment": moment, "number": number, "address": address}
         self._templates.globals |= {"static": _static, "places": PLACES, "event_places": EVENT_PLACES}
 
     def page(self, template: str, shown: Mapping[str, object]) -> str:
@@ -67,6 +69,11 @@ def moment(at: datetime | int | None) -> Markup:
 def number(value: float) -> str:
     """A number with its thousands apart."""
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:,.1f}"
+
+
+def address(part: str) -> str:
+    """A part of a path, which may itself hold slashes."""
+    return quote(part, safe="")
 
 
 _marks: dict[str, str] = {}

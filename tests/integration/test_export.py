@@ -14,10 +14,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from app.domain.columns import COLUMNS
+from app.clients.cassandra import session
+from app.domain.columns import ANNOTATED, EXPORTED
 from app.domain.exports import Wish
 from app.exporting.store import Store
 from app.local.stack import Stack
+from app.schema import ANNOTATION
 from tests import builders
 from tests.support import events, exporting, rows
 from tests.support.chain import Chain, chain
@@ -57,12 +59,33 @@ def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         events.accepted(made.settings, events.create("flood", **definition))
         made.send(*posts())
         made.settle()
+        annotate(made, every=5)
         assert len(stored(made)) == DAYS * len(TEXTS)
         yield made
 
 
 def stored(running: Chain, code: str = "flood") -> dict[str, dict[str, Any]]:
-    return {post: row for (_, post), row in running.stored({code}).items()}
+    """Rows by post, with what people have written to it."""
+    written = {
+        row["t_id"]: {"tags": sorted(row["tags"]) if row["tags"] else None, "note": row["note"]}
+        for row in rows.query(running.settings, rows.EVERYTHING + ANNOTATION)
+        if row["event_name"] == code
+    }
+    nothing = dict.fromkeys(ANNOTATED)
+    return {post: row | written.get(post, nothing) for (_, post), row in running.stored({code}).items()}
+
+
+def annotate(running: Chain, *, every: int) -> None:
+    """Tag and note some posts of the event, one that is not there too."""
+    some = list(running.stored({"flood"}).values())[::every]
+    with session(running.settings) as cassandra:
+        keyspace = running.settings.keyspace
+        for row in [*some, some[0] | {"t_id": "1"}]:
+            cassandra.execute(
+                f"UPDATE {keyspace}.{ANNOTATION} SET tags = tags + {{'rumour', 'سيل'}}, note = %s "  # noqa: S608
+                "WHERE event_name = 'flood' AND bucket = %s AND t_id = %s",
+                ["=seen()", row["bucket"], row["t_id"]],
+            )
 
 
 def as_text(value: Any) -> str:
@@ -84,9 +107,9 @@ def test_csv_holds_what_is_stored(running: Chain, tmp_path: Path) -> None:
     due = stored(running)
     assert len(found) == len(due) == manifest["file"]["rows"]
     for row in found:
-        assert row == {name: as_text(due[row["t_id"]][name]) for name in COLUMNS}
+        assert row == {name: as_text(due[row["t_id"]][name]) for name in EXPORTED}
     assert manifest["event"]["name"] == NAME
-    assert [one["name"] for one in manifest["columns"]] == list(COLUMNS)
+    assert [one["name"] for one in manifest["columns"]] == list(EXPORTED)
     assert {one["value"]: one["in_force"][0]["to"] for one in manifest["selectors"]["keywords"]} == {
         "flood": None,
         "dike": None,
@@ -103,11 +126,11 @@ def test_jsonl_and_parquet_hold_what_is_stored(running: Chain, tmp_path: Path) -
     }
     exporting.exported(running.settings, tmp_path / "f.parquet", "flood", "parquet")
     table = pq.read_table(tmp_path / "f.parquet")
-    assert table.column_names == list(COLUMNS)
+    assert table.column_names == list(EXPORTED)
     for row in table.to_pylist():
         plain = {name: dict(value) if name == "matched" else value for name, value in row.items()}
         given = due[row["t_id"]]
-        for name, kind in COLUMNS.items():
+        for name, kind in EXPORTED.items():
             value = given[name]
             if kind == "timestamp" and value is not None:
                 value = value.replace(tzinfo=UTC)
@@ -155,6 +178,11 @@ FILTERS: dict[str, tuple[list[str], Any]] = {
     "keyword": (["-k", "dike", "-k", "nothing"], lambda row: "dike" in row["matched"]),
     "account": (["--account", "@Ann_1,nobody"], lambda row: row["u_screen_name"] == "ann_1"),
     "origin": (["--origin", "replay"], lambda _: True),
+    "tag": (["--tag", "Rumour,none"], lambda row: "rumour" in (row["tags"] or ())),
+    "tag and language": (
+        ["--tag", "سيل", "--language", "en"],
+        lambda row: row["tags"] is not None and row["t_lang"] == "en",
+    ),
     "none such": (["--origin", "search"], lambda _: False),
     "two": (["--language", "pt-br", "-k", "dike"], lambda row: row["t_lang"] == "pt-br" and "dike" in row["matched"]),
 }

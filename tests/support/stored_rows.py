@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 
 EPOCH = datetime(1970, 1, 1)  # the driver gives naive UTC
 # Cassandra holds UTF-8, thus no half of a surrogate pair.
@@ -23,18 +23,19 @@ _OF_KIND: dict[str, st.SearchStrategy[Any]] = {
     "timestamp": MOMENTS,
     "uuid": st.uuids(),
     "list<text>": st.lists(TEXTS, min_size=1, max_size=4),
+    "set<text>": st.sets(TEXTS, min_size=1, max_size=4),
     "frozen<map<text, text>>": st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3),
 }
 
 
-def rows(columns: tuple[str, ...] = tuple(COLUMNS)) -> st.SearchStrategy[tuple[Any, ...]]:
+def rows(columns: tuple[str, ...] = tuple(EXPORTED)) -> st.SearchStrategy[tuple[Any, ...]]:
     """Whole rows; any value may be missing."""
-    return st.tuples(*(st.none() | _OF_KIND[COLUMNS[name]] for name in columns))
+    return st.tuples(*(st.none() | _OF_KIND[EXPORTED[name]] for name in columns))
 
 
 def row(**given: Any) -> tuple[Any, ...]:
     """A row of all columns with these values, the others missing."""
-    return tuple(given.get(name) for name in COLUMNS)
+    return tuple(given.get(name) for name in EXPORTED)
 
 
 def uuid(number: int) -> UUID:

@@ -12,7 +12,7 @@ import pytest
 from app.domain.exports import Wish
 from app.errors import UserError
 from app.exporting import process
-from app.exporting.job import DATA, MANIFEST, Job
+from app.exporting.job import DATA, MANIFEST, Job, begun
 from app.exporting.manifest import File
 from app.exporting.process import Order, Trouble, begin
 from app.exporting.store import Store
@@ -133,6 +133,13 @@ def test_what_nobody_wants_is_removed(store: Store) -> None:
 
 def test_there_is_nothing_to_remove_where_there_is_nothing(store: Store) -> None:
     assert store.tidy(lambda _: False) == []
+
+
+def test_what_another_version_has_begun_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text('{"job": 1}')
+    with pytest.raises(UserError, match="remove it"):
+        begun(tmp_path)
+    assert begun(tmp_path / "none") is None
 
 
 def test_a_job_goes_on_with_its_own_alone() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from app.domain import networks
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.exporting import comma, parquet
 from app.exporting.gexf import Gexf
 from app.exporting.lines import Lines, bare_lines, json_lines
@@ -24,7 +24,7 @@ from app.exporting.parquet import Parquet
 from app.exporting.sink import RowValues, Sink
 from tests.support.stored_rows import row, rows
 
-ALL = tuple(COLUMNS)
+ALL = tuple(EXPORTED)
 MADE = datetime(2024, 5, 1, tzinfo=UTC)
 Make = Callable[[Path], Sink]
 
@@ -103,11 +103,13 @@ def test_json_lines_hold_what_was_stored(stored: list[tuple[Any, ...]]) -> None:
         found = json.loads(line)
         assert list(found) == list(ALL)
         for name, value in zip(ALL, values, strict=True):
-            if COLUMNS[name] == "timestamp" and value is not None:
+            if EXPORTED[name] == "timestamp" and value is not None:
                 assert datetime.fromisoformat(found[name]).replace(tzinfo=None) == value
                 assert found[name].endswith("Z")
+            elif EXPORTED[name] == "set<text>" and value is not None:
+                assert found[name] == sorted(value)
             else:
-                assert found[name] == (str(value) if COLUMNS[name] == "uuid" and value is not None else value)
+                assert found[name] == (str(value) if EXPORTED[name] == "uuid" and value is not None else value)
 
 
 @settings(max_examples=30)
@@ -121,7 +123,7 @@ def test_parquet_holds_what_was_stored(stored: list[tuple[Any, ...]]) -> None:
     assert table.column_names == list(ALL)
     for field in table.schema:
         assert field.metadata[b"description"].decode() == MEANING[field.name]
-    for name, kind in COLUMNS.items():
+    for name, kind in EXPORTED.items():
         found = table.column(name).to_pylist()
         due = [values[ALL.index(name)] for values in stored]
         if kind == "timestamp":
@@ -129,6 +131,8 @@ def test_parquet_holds_what_was_stored(stored: list[tuple[Any, ...]]) -> None:
             found = [one and one.replace(tzinfo=None) for one in found]
         elif kind == "uuid":
             due = [None if one is None else str(one) for one in due]
+        elif kind == "set<text>":
+            due = [None if one is None else sorted(one) for one in due]
         elif kind.startswith("frozen"):
             found = [None if one is None else dict(one) for one in found]
         assert found == due

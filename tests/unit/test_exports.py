@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from app.clients.exports import decode_entry, key_of
 from app.domain.column_words import MEANING
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition
 from app.domain.exports import (
@@ -64,6 +64,7 @@ WITHDRAWN = Withdrawn(NOW, "ann")
         (Export(asked(), progress("running")), "running"),
         (Export(asked(withdrawn=WITHDRAWN), progress("running")), "cancelled"),
         (Export(asked(), progress("failed")), "failed"),
+        (Export(asked(withdrawn=WITHDRAWN), progress("failed")), "failed"),
         (Export(asked(), progress("done", expires=LATER)), "done"),
         (Export(asked(withdrawn=WITHDRAWN), progress("done", expires=LATER)), "removed"),
         (Export(asked(), progress("done", expires=NOW)), "expired"),
@@ -112,9 +113,16 @@ def test_what_cannot_be_exported_is_said_in_words(wish: Wish, words: str) -> Non
 
 
 def test_a_wish_has_one_form() -> None:
-    filters = Filters(languages=("EN", "en "), accounts=("@Mill_Watch",), keywords=("dike", "from:mill", "dike"))
+    filters = Filters(
+        languages=("EN", "en "),
+        accounts=("@Mill_Watch",),
+        keywords=("dike", "from:mill", "dike"),
+        tags=("Eye  Witness",),
+    )
     wish = checked(Wish(format="csv", columns=("t_text", "t_id", "t_id"), filters=filters), EVENT)
-    assert wish.filters == Filters(languages=("en",), accounts=("mill_watch",), keywords=("dike", "from:mill"))
+    assert wish.filters == Filters(
+        languages=("en",), accounts=("mill_watch",), keywords=("dike", "from:mill"), tags=("eye witness",)
+    )
     assert wish.columns_wanted == ("t_id", "t_text"), "in the order of the table"
     assert checked(wish, EVENT) == wish
 
@@ -144,7 +152,7 @@ def test_the_name_of_the_file_says_what_it_is() -> None:
 
 
 def test_every_column_has_a_meaning() -> None:
-    assert list(MEANING) == list(COLUMNS)
+    assert list(MEANING) == list(EXPORTED)
 
 
 def test_a_manifest_says_what_the_file_is() -> None:

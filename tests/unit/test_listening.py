@@ -28,6 +28,7 @@ from app.tracking.spool import Spool
 from app.tracking.taking import Taker
 
 HOUR = 3_600_000
+DEAD = "dead socket: no sign of life for 0 s"
 EVENT = Event(code="flood", name="flood", status="active", keywords=("flood",))
 Item = Opened | list[bytes] | Fact | Broken
 
@@ -45,6 +46,7 @@ class Told:
         self.resumed: list[Resume] = []
         self.selection = Selection({"flood": 1})
         self.selected = 0
+        self.released: list[int] = []  # after how many connections
         self.against: Broken | None = None
 
     async def select(self, events: Sequence[Event]) -> Selection:
@@ -67,7 +69,8 @@ class Told:
         key, cursor, seen = line.split()
         return Fact(key=key.decode(), cursor=int(cursor), seen_ms=int(seen))
 
-    async def release(self) -> None: ...
+    async def release(self) -> None:
+        self.released.append(len(self.resumed))
 
     async def close(self) -> None: ...
 
@@ -100,7 +103,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def listened(
-    source: Told, tmp_path: Path, last: Interval | None = None, wanted: Sequence[Event] = (EVENT,)
+    source: Told,
+    tmp_path: Path,
+    last: Interval | None = None,
+    wanted: Sequence[Event] = (EVENT,),
+    *,
+    sure: bool = False,
 ) -> AsyncIterator[Written]:
     """Have it listened to; what is heard goes to the disk, as without Kafka."""
     settings, written = Settings(), Written()
@@ -108,7 +116,7 @@ async def listened(
     ledger = Ledger(source.name, written.put, Volumes(), source.silent_seconds)
     box.on_kept = ledger.kept
     taker = Taker(settings, source, ledger, box, Recent())
-    listener = Listener(source, taker, ledger, Budget(settings, source.name, ()), lambda: wanted, 1, lambda: False)
+    listener = Listener(source, taker, ledger, Budget(settings, source.name, ()), lambda: wanted, 1, lambda: sure)
     async with box:
         task = asyncio.create_task(listener.run(last))
         try:
@@ -132,6 +140,21 @@ def interval(until_ms: int, cursor: int) -> Interval:
     return Interval(
         source="told", connection="before", opened=until_ms - 1, since=until_ms - 1, until=until_ms, cursor=cursor
     )
+
+
+async def test_what_is_left_open_is_ended_before_the_first_connection_and_after_a_dead_socket(tmp_path: Path) -> None:
+    def silent(seconds: float, *items: Item) -> Callable[[Resume], list[Item]]:
+        def told(_: Resume) -> list[Item]:
+            source.silent_seconds = seconds
+            return [Opened(), *items]
+
+        return told
+
+    source = Told(silent(25.0, Broken(Trouble.ENDED, "cut")), silent(0.05), silent(25.0))
+    async with listened(source, tmp_path, sure=True) as written:
+        await until(lambda: len(written.intervals) == 3)
+        assert [one.ended for one in written.intervals] == ["cut", DEAD, None]
+        assert source.released == [0, 2]
 
 
 async def test_a_connection_that_breaks_while_it_catches_up_is_followed_by_one_from_there(tmp_path: Path) -> None:

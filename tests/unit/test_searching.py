@@ -44,6 +44,7 @@ def test_the_terms_of_a_search(asked: Search, wanted: tuple[str, ...]) -> None:
     [
         ({"text": '"open'}, "quote"),
         ({"text": "x" * 300}, "characters"),
+        ({"text": "a\ud800"}, "half of a character"),
         ({"tags": ["a,b"]}, "comma"),
         ({"tags": [" "]}, "without a character"),
         ({"tags": list("abcdef")}, "6 tags"),

@@ -7,7 +7,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from app.domain.columns import COLUMNS
+from app.domain.columns import EXPORTED
 from app.domain.exports import Filters, Format, Network, Origin, Wish
 from app.domain.people import Right
 from app.web.api.exports import take_back
@@ -35,6 +35,7 @@ class Form(Struct, frozen=True, kw_only=True):
     until: str = ""
     languages: str = ""
     accounts: str = ""
+    tags: str = ""
     keywords: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
     columns: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Form(Struct, frozen=True, kw_only=True):
                 until=_moment(self.until, "To"),
                 languages=_listed(self.languages),
                 accounts=_listed(self.accounts),
+                tags=_listed(self.tags),
                 keywords=self.keywords,
                 origins=self.origins,
             ),
@@ -93,7 +95,7 @@ async def _page(asked: Asked, form: Form, wrong: str = "", status: int = 200) ->
         "formats": FORMATS,
         "networks": get_args(Network),
         "origins": get_args(Origin),
-        "columns": list(COLUMNS),
+        "columns": list(EXPORTED),
         "keywords": asked.event.keywords,
     }
     return Page("exports.html", {**shown, **choices, "form": form, "wrong": wrong}, status)

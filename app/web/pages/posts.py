@@ -1,0 +1,174 @@
+"""Stored posts of an event: search them, look at one, tag and note them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from app.domain.annotating import MAX_POSTS, Change
+from app.domain.people import Right
+from app.domain.searching import Search, search
+from app.web.api.posts import begin, found, write
+from app.web.problems import Failed
+from app.web.routes import Asked, Page, Redirect, Route
+
+A_PAGE = 50
+ORDERS_SHOWN = 5
+_PATH = "/events/{code}/posts"
+
+
+class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was typed. Times are UTC, tags are written with commas."""
+
+    text: str = ""
+    keyword: str = ""
+    language: str = ""
+    account: str = ""
+    tags: str = ""
+    since: str = ""
+    until: str = ""
+
+    def search(self) -> Search:
+        """The search. Raises ValueError."""
+        return search(
+            self.text,
+            keyword=self.keyword,
+            language=self.language,
+            account=self.account,
+            tags=_listed(self.tags),
+            since=_ms(self.since, "From"),
+            until=_ms(self.until, "To"),
+        )
+
+    def address(self, code: str, **more: str) -> str:
+        """Of the page that shows what it finds."""
+        typed = {name: value for name, value in msgspec.to_builtins(self).items() if name in Form.__struct_fields__}
+        return f"/events/{code}/posts?{urlencode(typed | more)}"
+
+
+class Wanted(Form, frozen=True, kw_only=True, omit_defaults=True):
+    """A search, and which page of it."""
+
+    cursor: str = ""
+
+
+class Bulk(Form, frozen=True, kw_only=True, omit_defaults=True):
+    """A search, and what is to be written to all that it finds."""
+
+    add: str = ""
+    remove: str = ""
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """What is to be written to one post: the tags that it shall have, and the note."""
+
+    add: str = ""
+    remove: tuple[str, ...] = ()
+    note: str = ""
+
+
+async def page(asked: Asked) -> Page:
+    """The form, and what it finds."""
+    return await _page(asked, asked.query)
+
+
+async def bulk(asked: Asked) -> Page | Redirect:
+    """Begin to tag what a search finds."""
+    form: Bulk = asked.body
+    try:
+        change = Change(add=_listed(form.add), remove=_listed(form.remove))
+        await begin(asked, form.search(), change, MAX_POSTS)
+    except ValueError as wrong:
+        return await _page(asked, msgspec.convert(msgspec.to_builtins(form), Wanted), str(wrong), 422)
+    except Failed as failed:
+        problem = failed.problem
+        wanted = msgspec.convert(msgspec.to_builtins(form), Wanted)
+        return await _page(asked, wanted, problem.detail, problem.status)
+    return Redirect(form.address(asked.event.code), "The posts are being tagged; below you see how far it is.")
+
+
+async def one(asked: Asked) -> Page:
+    """A post, with all that is stored of it."""
+    event = asked.event
+    whole = await asked.desk.archive.whole(event, asked.path["id"])
+    return Page(
+        "stored_post.html",
+        {
+            "event": event,
+            "post": whole.found.post,
+            "found": whole.found,
+            "columns": {name: value for name, value in whole.columns.items() if value is not None},
+            "raw": msgspec.json.format(msgspec.json.encode(whole.raw), indent=2).decode(errors="replace"),
+            "path": quote(asked.path["id"], safe=""),
+            "tags": await asked.desk.archive.archive.tags(event.code),
+            "may_change": asked.caller.may(Right.CHANGE, event.owners),
+        },
+    )
+
+
+async def annotate(asked: Asked) -> Redirect:
+    """Write to a post."""
+    form: Written = asked.body
+    found = await asked.desk.archive.whole(asked.event, asked.path["id"])
+    note = form.note.replace("\r\n", "\n").strip()
+    change = Change(
+        add=_listed(form.add), remove=form.remove, note=UNSET if note == found.found.annotation.note else note
+    )
+    address = f"/events/{asked.event.code}/posts/{quote(asked.path['id'], safe='')}"
+    if change == Change():
+        return Redirect(address, "Nothing was changed.")
+    await write(asked, change)
+    return Redirect(address, "It is written down.")
+
+
+async def _page(asked: Asked, form: Wanted, wrong: str = "", status: int = 200) -> Page:
+    event = asked.event
+    shown: dict[str, object] = {"results": None, "more": "", "wrong": wrong}
+    if not wrong:
+        try:
+            results = await found(asked, form.search(), form.cursor, A_PAGE)
+            more = form.address(event.code, cursor=results.cursor) if results.cursor else ""
+            shown |= {"results": results, "more": more}
+        except ValueError as said:
+            shown["wrong"], status = str(said), 422
+        except Failed as failed:
+            shown["wrong"], status = failed.problem.detail, failed.problem.status
+    desk = asked.desk.archive
+    return Page(
+        "posts.html",
+        shown
+        | {
+            "event": event,
+            "form": form,
+            "tags": await desk.archive.tags(event.code),
+            "orders": (await desk.orders(event))[:ORDERS_SHOWN],
+            "most": MAX_POSTS,
+            "may_change": asked.caller.may(Right.CHANGE, event.owners),
+        },
+        status,
+    )
+
+
+def _ms(text: str, name: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{name}: {text[:40]!r} is no time; write 2026-05-01T18:00 (UTC)") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+ROUTES = [
+    Route("GET", _PATH, page, "posts.page", "Stored posts of an event", query=Wanted),
+    Route("POST", _PATH, bulk, "posts.page_tag_found", "Tag what a search finds", Right.CHANGE, body=Bulk),
+    Route("GET", f"{_PATH}/{{id}}", one, "posts.page_post", "A stored post"),
+    Route("POST", f"{_PATH}/{{id}}", annotate, "posts.page_annotate", "Tag or note a post", Right.CHANGE, body=Written),
+]

@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench shots lock clean
 
 # Kafka, Cassandra, a replayed stream and a look at what was collected; nothing needs Docker.
 demo: setup
@@ -21,10 +21,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint --ignore DL3008 Dockerfile # a pinned version leaves Debian's mirrors with the next one
 
 # Figures; see benchmarks/README.md.
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# The pictures in docs/images, by Chromium, of a demo's generated posts.
+shots: setup
+	$(BIN)/python -m docs.shots
 
 setup: $(READY)
 
@@ -45,8 +50,9 @@ $(READY): requirements/build.txt requirements/all.txt pyproject.toml
 # UPGRADE=--upgrade takes the newest versions that fit.
 lock:
 	@test -x $(BIN)/uv || { echo "no uv in .venv; run 'make setup' first" >&2; exit 1; }
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra local --group test --group lint --group bench --group build -o requirements/all.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra local --extra analysis --group test --group lint --group bench --group build -o requirements/all.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --constraint requirements/all.txt -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra analysis --constraint requirements/all.txt -o requirements/analysis.txt
 	$(COMPILE) $(UPGRADE) --group build --constraint requirements/all.txt -o requirements/build.txt
 	$(BIN)/python -m app.local.artifacts
 

@@ -79,7 +79,8 @@ class _Decider:
 
     async def _bury(self, taken: EventT[bytes], why: str) -> None:
         message = taken.message
-        letter = DeadLetter(message.topic, message.partition, message.offset, 0, why, message.value or b"")
+        place = message.topic, message.partition, message.offset, 0
+        letter = DeadLetter(*place, why, message.value or b"", cause="no command")
         await send_all(self._app, bury([letter], self._settings))
 
     async def _refresh(self, command: Command, partition: int, batch: Batch) -> Answer:

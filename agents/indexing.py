@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from faust.types import TP
 from mode import Service
 
 from app.clients.indexing import Entry, IndexWriter, entry_of
@@ -26,7 +27,6 @@ from app.domain.posts import Malformed
 from app.domain.records import ClassifiedRecord, classified_record
 from app.domain.rows import Key, normalized, post_of, row_of
 from app.faustapp import App
-from app.metrics import INDEX_BEHIND
 from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import CLASSIFIED, full_name
@@ -55,6 +55,11 @@ class Indexing(Service):
         self._settings = settings
         self._events = events
         self._writer = writer
+        self._committed: dict[TP, int] = {}
+
+    def positions(self) -> dict[TP, int]:
+        """Committed offset of each partition that this process indexes; none while Kafka is away."""
+        return dict(self._committed)
 
     @Service.task
     async def _index(self) -> None:
@@ -83,15 +88,23 @@ class Indexing(Service):
         )
         try:
             await consumer.start()
-            behind: dict[TopicPartition, int] = {}
             while not self.should_stop:
                 taken = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS)
                 if taken:
                     await self._work_off([record for records in taken.values() for record in records])
                     await _commit(consumer, taken)
-                _tell_lag(consumer, behind, taken)
+                await self._note(consumer, taken)
         finally:
+            self._committed = {}
             await consumer.stop()
+
+    async def _note(self, consumer: AIOKafkaConsumer, taken: Taken) -> None:
+        """Remember how far each partition that is ours is; where nothing was taken yet, from where it begins."""
+        known = self._committed | {_tp(place): records[-1].offset + 1 for place, records in taken.items()}
+        owned = consumer.assignment()
+        self._committed = {
+            _tp(place): known[_tp(place)] if _tp(place) in known else await consumer.position(place) for place in owned
+        }
 
     async def _work_off(self, records: list[ConsumerRecord]) -> None:
         begun = monotonic()
@@ -128,13 +141,8 @@ class Indexing(Service):
                 yield entry
 
 
-def _tell_lag(consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int], taken: Taken) -> None:
-    """How much there is after what was taken, of the partitions that are ours."""
-    for place, records in taken.items():
-        behind[place] = max(0, (consumer.highwater(place) or 0) - records[-1].offset - 1)
-    for place in behind.keys() - consumer.assignment():
-        del behind[place]
-    INDEX_BEHIND.set(sum(behind.values()))
+def _tp(place: TopicPartition) -> TP:
+    return TP(place.topic, place.partition)
 
 
 def _readable(event: Event, record: ClassifiedRecord) -> Iterable[Entry]:

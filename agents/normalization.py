@@ -111,18 +111,19 @@ async def _rows(batch: Iterable[EventT[bytes]], events: KnownEvents) -> tuple[li
             try:
                 rows.append((message.partition, made.row(event, record.version, line, post, record.rematch)))
             except Malformed as malformed:
-                why, way = str(malformed), _way(line)
+                why, way = str(malformed), _way(line, record.code)
                 dead.append(DeadLetter(message.topic, message.partition, message.offset, number, why, post, way))
     return rows, dead
 
 
 def _dead(row: Row, why: str) -> DeadLetter:
-    line: Line = row.line
-    return DeadLetter(f"cassandra/{row.code}", line.partition, line.offset, line.line, why, row.post.raw, _way(line))
+    line, way = row.line, _way(row.line, row.code)
+    place = f"cassandra/{row.code}", line.partition, line.offset, line.line
+    return DeadLetter(*place, why, row.post.raw, way, cause="not storable")
 
 
-def _way(line: Line) -> Way:
-    return Way(line.source, line.origin, line.received_at)
+def _way(line: Line, code: str) -> Way:
+    return Way(line.source, line.origin, line.received_at, line.as_of, code)
 
 
 def _measure_age(rows: Iterable[Row]) -> None:

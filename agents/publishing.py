@@ -1,4 +1,4 @@
-"""Publishes on `activity` and `newest`, for whoever wants to watch: once a second, only what changed.
+"""Publishes on `activity` and `newest`, for whoever wants to watch: twice a second, only what changed.
 
 Only the owner of a partition tells its counts. A new owner tells them all once: the last one may have been killed
 before it told what it had counted. What no new owner could tell, since no table has it, the last one tells still.
@@ -17,7 +17,7 @@ from app.faustapp import App
 from app.settings import Settings
 from app.topics import Topic, full_name
 
-INTERVAL = 1.0
+INTERVAL = 0.5  # of the two seconds in which a figure is to be seen (docs/web.md)
 
 Entries: TypeAlias = Iterable[tuple[TP, str, bytes | None]]  # whose partition, key, value; None: it is gone
 

@@ -28,7 +28,7 @@ from app.domain.classify import Classified, Intake, classify
 from app.domain.events import Event, Rematch
 from app.domain.matcher import Matcher
 from app.domain.records import RawRecord, classified_headers
-from app.domain.rematch import Progress, cannot_hear, due
+from app.domain.rematch import Progress, cannot_hear, due, kept_wishes
 from app.errors import Unavailable
 from app.faustapp import App
 from app.roles import NORMALIZING
@@ -173,11 +173,12 @@ class _Jobs:
         event = self._sure(progress)
         # Whether it collects now is of no account: its people wish it to hear the past.
         matcher = Matcher([replace(event, status="active")])
-        heard: list[tuple[str, Intake]] = []
+        heard: list[tuple[RawRecord, Intake]] = []
         outgoing: list[Outgoing] = []
-        for records in _slices(part.records):
+        # What a source was asked for by another event's wish is that event's alone.
+        for records in _slices(record for record in part.records if record.event in ("", progress.code)):
             found = classify(records, matcher, self._settings.partitions)
-            heard += _by_source(records, found)
+            heard += _each(records, found)
             outgoing += _outgoing(found, full_name(CLASSIFIED, self._settings), progress.version)
             await asyncio.sleep(0)
         if outgoing:
@@ -193,7 +194,7 @@ class _Jobs:
         event = self._ledger.get(progress.code).event
         if event is None or event.born != progress.born or cannot_hear(event):
             raise Superseded
-        if event.rematches[-1].version != progress.version:
+        if kept_wishes(event)[-1].version != progress.version:
             raise Superseded
         return event
 
@@ -238,7 +239,7 @@ class _Pace:
         self._since = monotonic()
 
 
-def _slices(records: list[RawRecord]) -> Iterator[list[RawRecord]]:
+def _slices(records: Iterable[RawRecord]) -> Iterator[list[RawRecord]]:
     piece: list[RawRecord] = []
     size = 0
     for record in records:
@@ -251,9 +252,9 @@ def _slices(records: list[RawRecord]) -> Iterator[list[RawRecord]]:
         yield piece
 
 
-def _by_source(records: Iterable[RawRecord], found: Classified) -> list[tuple[str, Intake]]:
+def _each(records: Iterable[RawRecord], found: Classified) -> list[tuple[RawRecord, Intake]]:
     intake = {number: iter(entries) for number, entries in found.intake.items()}
-    return [(record.source, next(intake[record.partition])) for record in records]
+    return [(record, next(intake[record.partition])) for record in records]
 
 
 def _outgoing(found: Classified, topic: str, rematch: int) -> Iterator[Outgoing]:

@@ -42,7 +42,7 @@ def bury(letters: Iterable[DeadLetter], settings: Settings) -> list[Outgoing]:
     topic = full_name(DEAD_LETTERS, settings)
     buried = [Outgoing(topic, letter.id.encode(), letter.value, letter.headers()) for letter in letters]
     for letter in letters:
-        DEAD_LETTERS_SENT.labels(letter.topic).inc()
+        DEAD_LETTERS_SENT.labels(letter.cause).inc()
     return buried
 
 

@@ -26,8 +26,9 @@ def add_tracking(app: faust.App, settings: Settings, events: KnownEvents, lease:
     sources = {source.name: source for source in open_sources(settings, events.matcher)}
     history = History(settings, sources)
     directory, _lock = claim(settings.spool)  # the lock is the process's, until its end
-    outbox = Outbox(settings, lease, Spool(directory, settings.spool_megabytes * 1_000_000), history.unsent)
+    spool = Spool(directory, settings.spool_megabytes * 1_000_000)
     coverage: View[Entry] = View(settings, full_name(COVERAGE, settings), entry)
+    outbox = Outbox(settings, lease, spool, history, coverage)
     tracker = Tracker(settings, sources, lease, outbox, history, events.view, coverage)
 
     @app.page("/sources")

@@ -10,6 +10,9 @@ The way of a post, and the module of each step:
                                                ├──> Cassandra                           app.clients.cassandra
                                                └──> activity                            app.domain.activity
 
+Where Kubernetes runs it, `agents.provisioning` in the manager has as much of this run as the events ask for
+(`app.domain.provisioning` says how much, `app.domain.cluster_objects` how that is written there).
+
 `app.main` puts a role together; `agents.batches` is the only place that acknowledges; `app.clients.view` keeps the
 events of the compacted topic at hand in every process.
 """

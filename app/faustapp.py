@@ -8,6 +8,7 @@ from typing import Any
 import faust
 
 from app.clients.kafka import ssl_context
+from app.recovering import Tables
 from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES
@@ -29,6 +30,14 @@ class App(faust.App):
         """Partitions of a topic that are assigned to this process now."""
         return {partition.partition for partition in self.consumer.assignment() if partition.topic == topic}
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """Take nothing of a rebalance that overtakes a stop; the consumer leaves the group when its turn to stop comes.
+
+        Faust's own cuts the connection here, from a thread that does not own it: the process cannot leave its group
+        any more, its partitions stand still until its session ends, and an ordinary stop logs errors.
+        """
+        self.consumer.stop_flow()
+
 
 def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""
@@ -42,6 +51,7 @@ def make_app(role: Role, settings: Settings) -> App:
         # Bytes in, bytes out: what Faust cannot decode it acknowledges and drops; agents decode, and bury it.
         key_serializer="raw",
         value_serializer="raw",
+        TableManager=Tables,
         store="memory://",  # tables are small; recovery reads the compacted changelog
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,

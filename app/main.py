@@ -33,6 +33,7 @@ from app.topics import ACTIVITY
 from app.tracking.lease import Lease
 from app.web.desk import Desk
 from app.web.health import add_health
+from app.web.measuring import add_measuring
 from app.web.register import add_pages
 from tables.known_events import KnownEvents
 from tables.known_ledger import KnownLedger
@@ -60,16 +61,23 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_upkeep(app, settings, ledger, views.activity)
         add_exporting(app, settings, events, ledger, views.exports, views.heard, Store(settings))
         _add_notices(app, settings, views)
-        services += _add_pages(app, settings, views)
+        desk = Desk(app, settings, views)
+        add_pages(app, desk)
+        add_measuring(app, settings, views, desk.watching)
+        services += desk.services
+        if settings.provisioning != "off":
+            services += _add_provisioning(app, desk)
     if role.classifies:
         add_classification(app, settings, events, publisher)
     if writer is not None:
         services.append(writer)
         add_normalization(app, settings, events, heard, publisher, writer)
         add_bookkeeping(app, settings, heard.view, writer)
+    indexing = None
     if role.indexes:
         index = IndexWriter(settings, events.purged)
-        services += [index, Indexing(app, settings, events, index)]
+        indexing = Indexing(app, settings, events, index)
+        services += [index, indexing]
         writer = writer or index
     lease = Lease(settings) if role.tracks and settings.source_names else None
     if lease is not None:
@@ -77,7 +85,7 @@ def build(role: Role, settings: Settings) -> faust.App:
     services.append(
         Presence(app, role, settings, events, writer=writer, lease=lease, told=views.processes if views else None)
     )
-    add_health(app, settings, events, writer)
+    add_health(app, settings, events, writer, indexing)
     if role.rivals:
         services.append(SecondLook(app, role, settings))
     _start_with(app, services)
@@ -92,11 +100,15 @@ def _add_notices(app: App, settings: Settings, views: ManagerViews) -> None:
         add_delivering(app, settings, duty, views.notices, way)
 
 
-def _add_pages(app: App, settings: Settings, views: ManagerViews) -> list[Service]:
-    """Give the app its pages and API; returns the services that they need."""
-    desk = Desk(app, settings, views)
-    add_pages(app, desk)
-    return desk.services
+def _add_provisioning(app: App, desk: Desk) -> list[Service]:
+    # Imported here: the client of Kubernetes takes 90 MB and more than a second.
+    from agents.provisioning import add_provisioning  # noqa: PLC0415
+    from app.web.lag_metric import LagMetric  # noqa: PLC0415
+
+    desk.provisioning = add_provisioning(app, desk.settings, desk.views, desk.watching.lags)
+    if desk.settings.autoscaler != "hpa":
+        return []
+    return [LagMetric(desk.settings, lambda: desk.watching.lags.behind)]
 
 
 def _start_with(app: faust.App, services: list[Service]) -> None:

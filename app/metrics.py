@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from app.domain.records import Cause
 
 POSTS_READ = Counter("starling_posts_read", "Posts read from raw_tweets by this process")
 POSTS_MATCHED = Counter("starling_posts_matched", "Posts that matched at least one event")
@@ -10,10 +14,11 @@ POSTS_PLATFORM_ONLY = Counter(
     "starling_posts_platform_only", "Posts that X sent for an event and that no keyword of it matches here"
 )
 CONTROL_MESSAGES = Counter("starling_control_messages", "Control messages of the streams", ["kind"])
-DEAD_LETTERS = Counter("starling_dead_letters", "Records and lines sent to dead_letters", ["topic"])
+DEAD_LETTERS = Counter("starling_dead_letters", "Records and lines sent to dead_letters", ["reason"])
+for _cause in get_args(Cause):
+    DEAD_LETTERS.labels(_cause)  # from the start on: of a series that begins with 1, Prometheus sees no increase
 ROWS_WRITTEN = Counter("starling_rows_written", "Rows that Cassandra acknowledged")
 POSTS_INDEXED = Counter("starling_posts_indexed", "Posts that this process has put into the text index")
-INDEX_BEHIND = Gauge("starling_index_behind", "Classified records that this process has still to index")
 ROWS_OF_PURGED = Counter("starling_rows_of_purged", "Rows not written because their event was purged meanwhile")
 WRITE_RETRIES = Counter("starling_write_retries", "Writes tried again because Cassandra did not answer")
 WRITE_SECONDS = Histogram(
@@ -42,7 +47,33 @@ READS_FORECAST = Gauge(
     "Those to be expected by its end if it goes on so; before its second day as read",
     ["source"],
 )
+READS_LIMIT = Gauge(
+    "starling_reads_limit",
+    "Posts a month that the settings allow: soft, beyond which it is told, and hard",
+    ["source", "limit"],
+)
 SPOOL_BYTES = Gauge("starling_spool_bytes", "Posts kept on disk while Kafka is away")
+SPOOL_LIMIT_BYTES = Gauge("starling_spool_limit_bytes", "Those that are kept at most")
+EVENTS_COLLECTING = Gauge("starling_events_collecting", "Events that collect, as a manager knows them")
+LAG_RECORDS = Gauge(
+    "starling_lag_records",
+    "Records (of up to 64 posts) before a role, as a manager sees them; nothing while Kafka does not say",
+    ["role", "topic"],
+)
+LAG_SECONDS = Gauge("starling_lag_seconds", "Seconds that the oldest of these has waited", ["role", "topic"])
+GAP_SECONDS = Gauge(
+    "starling_gap_seconds",
+    "Seconds for which a source is not heard though events collect; with an event, for which it was not asked for that",
+    ["source", "event"],
+)
+LEASE_WANTED = Gauge("starling_lease_wanted", "1 while an event collects and there is a live source to listen to")
+LEASE_HOLDERS = Gauge("starling_lease_holders", "Trackers that have the lease, as a manager knows them")
+REPLICAS_LEAST = Gauge(
+    "starling_replicas_least",
+    "Replicas that a role shall have at least, as the manager that provisions wants it; 0 while nothing is to do",
+    ["role"],
+)
+SERVER_UP = Gauge("starling_server_up", "1 while a server answers a manager, else 0", ["server"])
 NOTICES = Counter("starling_notices", "Notices made by this process", ["kind"])
 NOTICE_MESSAGES = Counter(
     "starling_notice_messages",

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.domain.proxies import networks
+
 STACK_FILE = "stack.json"
 SOURCES = ("x", "x-v1", "bluesky")
 
@@ -91,11 +93,14 @@ class Settings(BaseSettings):
 
     # --- pages and API
     web_url: str | None = Field(None, description="where people reach the pages, if not on this machine: https://…")
+    trusted_proxies: str = Field(
+        "", description="networks of proxies whose X-Forwarded-For is believed, comma between; none at first"
+    )
     web_auth: bool = Field(True, description="ask who somebody is; false: whoever reaches the port may do everything")
     token_secret: SecretStr | None = Field(
         None, description="signs tokens and sessions, at least 32 characters; without, one is made in the state dir"
     )
-    session_hours: float = Field(12, gt=0, description="how long a person stays signed in")
+    session_hours: float = Field(12, gt=0, le=720, description="how long a person stays signed in, at most 30 days")
     oidc_issuer: str | None = Field(None, description="identity provider whose tokens count too: https://…")
     oidc_audience: str = Field("starling", description="that its tokens must name")
     oidc_rank_claim: str = Field("starling_role", description="its claim that holds viewer, editor or admin")
@@ -112,9 +117,11 @@ class Settings(BaseSettings):
     x_url: str = Field("https://api.x.com", description="of X API v2")
     x_bearer_token: SecretStr | None = Field(None, description="of the X app, for sources x and x-v1")
     x_rules: int = Field(1000, ge=1, description="rules that the X plan allows at once")
+    x_rules_seconds: float = Field(60, ge=1, description="after which it is looked again whether X still has its rules")
     x_rule_length: int = Field(1024, ge=64, description="characters that the X plan allows a rule")
+    x_query_length: int = Field(512, ge=64, description="characters that the X plan allows a query of recent search")
     x_backfill_minutes: int = Field(0, ge=0, le=5, description="that the X plan can deliver after a reconnect")
-    x_search: bool = Field(False, description="fill gaps from recent search; its posts are paid for")
+    x_search: bool = Field(False, description="fill gaps and hear the past from recent search; its posts are paid for")
     x_counts: bool = Field(False, description="ask X's recent counts in previews; its plan limits these requests")
     x_reads_soft: int | None = Field(None, ge=0, description="posts read from X a month, beyond which it is told")
     x_reads_hard: int | None = Field(None, ge=0, description="posts read from X a month, at which it is left")
@@ -156,15 +163,60 @@ class Settings(BaseSettings):
     searches_a_minute: int = Field(60, ge=2, description="searches of stored posts that a person may make in a minute")
     searches_at_once: int = Field(4, ge=1, description="of these at the same time")
 
+    # --- cluster
+    provisioning: Literal["off", "dry-run", "on"] = Field(
+        "off", description="have a manager run trackers and workers in Kubernetes: off, dry-run (only tell) or on"
+    )
+    cluster_namespace: str = Field("", pattern=r"^[a-z0-9-]*$", description="of these; else the pod's, or KUBECONFIG's")
+    lag_metric_port: int = Field(6443, ge=1, le=65535, description="where managers tell autoscalers the lag, by TLS")
+    lag_metric_cert: FilePath | None = Field(None, description="certificate there; without, one is made at each start")
+    lag_metric_key: FilePath | None = Field(None, description="its key")
+    autoscaler: Literal["hpa", "others"] = Field("hpa", description="hpa, or others: KEDA or people scale the workers")
+    workers_least: int = Field(1, ge=1, description="workers while there is something to do")
+    workers_most: int = Field(4, ge=1, description="workers otherwise")
+    workers_most_hot: int = Field(4, ge=1, description="workers while a hot event collects, or the workers lag")
+    worker_cpu_percent: int = Field(90, ge=1, le=100, description="of the CPU requested, above which workers are added")
+    worker_lag_seconds: int = Field(30, ge=1, description="that workers are behind, above which some are added")
+    workers_calm_seconds: int = Field(300, ge=0, le=3600, description="of less load until a worker is taken away")
+
+    # --- analysis
+    spark_master: str = Field(
+        "local[*]",
+        pattern=r"^(local(\[(\d+|\*)\])?|spark://\S+)$",
+        description="where Spark works: here, or spark://host:7077",
+    )
+
     # --- CLI
     command_timeout: float = Field(20, gt=0, description="seconds to wait for the manager's answer")
     connect_timeout: float = Field(8, gt=0, description="seconds until Kafka or Cassandra counts as not reachable")
+
+    @model_validator(mode="after")
+    def _workers(self) -> Settings:
+        if not self.workers_least <= self.workers_most <= self.workers_most_hot:
+            raise ValueError("workers_least, workers_most and workers_most_hot must not fall")
+        if (self.lag_metric_cert is None) != (self.lag_metric_key is None):
+            raise ValueError("STARLING_LAG_METRIC_CERT and STARLING_LAG_METRIC_KEY belong together")
+        if self.provisioning != "off" and self.workers_most_hot > self.partitions:
+            raise ValueError(
+                f"workers_most_hot is {self.workers_most_hot}, but a topic has {self.partitions} partitions: "
+                "more workers would have nothing to do"
+            )
+        return self
 
     @field_validator("kafka", "cassandra")
     @classmethod
     def _places(cls, value: str) -> str:
         if not all(_PLACE.fullmatch(place) and int(place.rpartition(":")[2]) < 65536 for place in value.split(",")):
             raise ValueError("write host:port, with commas between several")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            networks(value)
+        except ValueError as wrong:
+            raise ValueError(f"write networks as 10.0.0.0/8, with commas between several: {wrong}") from None
         return value
 
     @field_validator("x_url", "x_v1_url", "bluesky_url")
@@ -277,6 +329,12 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Where posts are kept while Kafka is away."""
         return (self.spool_dir or state_dir() / "spool") / (self.topic_prefix or "starling")
+
+    @property
+    def cassandra_points(self) -> tuple[list[str], int]:
+        """Hosts of Cassandra, and the port that all of them have."""
+        points = [point.rpartition(":")[::2] for point in self.cassandra.split(",")]
+        return [host.strip("[]") for host, _ in points], int(points[0][1])
 
     @property
     def exports(self) -> Path:

@@ -40,7 +40,7 @@ TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without rec
 ACTIVITY = Topic("activity", "few", compacted=True)
 REMATCHES = Topic("rematches", "few", compacted=True)
 PEOPLE = Topic("people", "one", compacted=True)
-USED_LINKS = Topic("used_links", "one", retention_hours=48)  # longer than a link counts
+SPENT_TOKENS = Topic("spent_tokens", "one", retention_hours=24 * 31)  # longer than a link or a session counts
 AUDIT = Topic("audit", "few", retention_hours=24 * 366)
 NEWEST = Topic("newest", "few", compacted=True, segment_minutes=10)
 PRESENCE = Topic("presence", "one", compacted=True, segment_minutes=10)
@@ -61,7 +61,7 @@ TOPICS = (
     ACTIVITY,
     REMATCHES,
     PEOPLE,
-    USED_LINKS,
+    SPENT_TOKENS,
     AUDIT,
     NEWEST,
     PRESENCE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from benchmarks.broker import Broker, drop_keyspace, prepare, wait_for
 from benchmarks.contestants.job import Job
 from benchmarks.data import Case, Corpus
 from benchmarks.process import Measured, wait_calm
+from benchmarks.servers import servers
 
 READY_SECONDS = 90
 DONE_SECONDS = 300
@@ -78,6 +78,7 @@ class Lab:
     def __init__(self, stack: Stack, directory: Path) -> None:
         self.directory = directory
         self.addresses = stack.addresses
+        self.servers = {one.name: one.pid for one in stack.status() if one.state == "up" and one.pid}
         self.broker = Broker(self.addresses["kafka"])
         self._corpus: Corpus | None = None
 
@@ -114,10 +115,17 @@ class Contest:
         more: Mapping[str, str] | None = None,
     ) -> Contestant:
         """Starling's own worker, in this role; `more` is of its environment. A tracker reads no topic by a group."""
-        settings = self._settings(events)
-        topics = [full_name(RAW, settings)] + ([full_name(CLASSIFIED, settings)] if role.normalizes else [])
-        groups = {} if role is Role.TRACKER else {app_id(role, settings): topics}
-        made = Contestant(name, settings, groups, record)
+        made = Contestant(name, self._settings(events), {}, record)
+        self.join(made, role, more)
+        return made
+
+    def join(self, one: Contestant, role: Role, more: Mapping[str, str] | None = None) -> None:
+        """Start one more process of Starling's beside those it has, in another role: all do their parts of one work."""
+        settings = one.settings
+        topics = [RAW] if role.classifies else []
+        topics += [CLASSIFIED] if role.normalizes or role.indexes else []
+        if topics:
+            one.groups[app_id(role, settings)] = [full_name(topic, settings) for topic in topics]
         port = free_ports(1)[0]
         environment = {
             "STARLING_KAFKA": settings.kafka,
@@ -130,9 +138,8 @@ class Contest:
         }
         profiler = os.environ.get("STARLING_BENCH_PROFILER", "").split()
         command = [*profiler, "-c", "from cli import main; main()", "worker", "--role", role.value]
-        self._start(made, command, environment, "worker")
-        wait_for(f"{name} is ready", lambda: _ready(made.processes[0], port), READY_SECONDS, 0.3)
-        return made
+        self._start(one, command, environment, role.value)
+        wait_for(f"{one.name} is ready", lambda: _ready(one.processes[-1], port), READY_SECONDS, 0.3)
 
     def other(
         self,
@@ -266,16 +273,11 @@ def _ready(process: Measured, port: int) -> bool:
 @contextmanager
 def open_lab() -> Iterator[Lab]:
     """A lab: with the stack in STARLING_BENCH_STACK if that is set, else with one of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="starling-bench-"))
-    named = os.environ.get("STARLING_BENCH_STACK")
-    stack = Stack(Path(named) if named else directory / "stack")
-    try:
-        stack.start(lambda line: print(f"  {line}", file=sys.stderr))
-        yield Lab(stack, directory)
-    finally:
-        if not named:
-            stack.stop(purge=True)
-        shutil.rmtree(directory, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="starling-bench-", ignore_cleanup_errors=True) as directory,
+        servers(lambda line: print(f"  {line}", file=sys.stderr)) as stack,
+    ):
+        yield Lab(stack, Path(directory))
 
 
 def rows_of(settings: Settings) -> int:

@@ -7,12 +7,9 @@ Fills a Cassandra of its own with the posts of a day, through the same writers a
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from time import monotonic, process_time
 
 import click
@@ -28,9 +25,9 @@ from app.domain.rows import Row, normalized, row_of
 from app.domain.searching import Place, Search, search
 from app.errors import Unavailable
 from app.generator import Generator, Mix
-from app.local.stack import Stack
 from app.schema import EVENT_BUCKET, statements
 from app.settings import Settings
+from benchmarks.servers import servers
 
 START_MS = 1_793_491_200_000  # 2026-11-01; any fixed moment would do
 DAY_MS = 86_400_000
@@ -139,24 +136,17 @@ async def _timed(archive: Archive, asked: Search) -> tuple[list[float], int, str
 @click.option("--posts", type=click.IntRange(1000), default=1_000_000, show_default=True)
 def main(posts: int) -> None:
     """Measure the first page of searches."""
-    with tempfile.TemporaryDirectory() as directory:
-        kept = os.environ.get("STARLING_BENCH_STACK")
-        stack = Stack(Path(kept or directory))
-        stack.start(lambda line: click.echo(line, err=True))
-        try:
-            settings = Settings.model_validate({**stack.addresses, "keyspace": f"search_{posts}"})
-            with session(settings) as cassandra:
-                for statement in statements(settings):
-                    cassandra.execute(statement, timeout=60)
-                query = f"SELECT bucket FROM {settings.keyspace}.{EVENT_BUCKET} LIMIT 1"  # noqa: S608 -- constants
-                filled = cassandra.execute(query).one()
-            if filled is None:
-                asyncio.run(fill(settings, posts))
-            click.echo("| search | found | fastest ms | middle ms | slowest ms | page |\n|---|---|---|---|---|---|")
-            worst = asyncio.run(ask(settings))
-        finally:
-            if not kept:
-                stack.stop(purge=True)
+    with servers() as stack:
+        settings = Settings.model_validate({**stack.addresses, "keyspace": f"search_{posts}"})
+        with session(settings) as cassandra:
+            for statement in statements(settings):
+                cassandra.execute(statement, timeout=60)
+            query = f"SELECT bucket FROM {settings.keyspace}.{EVENT_BUCKET} LIMIT 1"  # noqa: S608 -- constants
+            filled = cassandra.execute(query).one()
+        if filled is None:
+            asyncio.run(fill(settings, posts))
+        click.echo("| search | found | fastest ms | middle ms | slowest ms | page |\n|---|---|---|---|---|---|")
+        worst = asyncio.run(ask(settings))
     sys.exit(worst > 1000)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -24,6 +24,7 @@ from benchmarks.broker import Broker, wait_for
 from benchmarks.data import START_MS
 
 KEYWORD = "rotwasser"
+ELSEWHERE = "nebelhorn"  # of no event: in posts that X sends for a rule of another program of the same account
 POOL = 2_000
 LEAST_BYTES = 3_150  # the simulator fills posts up with whole ones: 4.1 kB in the mean
 _SEED = 7
@@ -35,18 +36,25 @@ def flood() -> Event:
     return Event(code="flood", name="flood", keywords=(KEYWORD,), status="active")
 
 
-def write_pool(directory: Path) -> Path:
-    """Generated posts with the keyword in their own text, one a line; the simulator repeats them with new ids."""
-    event = flood()
-    composer = Composer([event], selectors_of([event]), Random(_SEED), Mix(planted=1, decoy=0))
-    matcher, sequence = Matcher([event]), iter(range(1, 1 << 30)).__next__
-    file = directory / "pool.jsonl"
+def write_pool(directory: Path, of_flood: Callable[[int], bool] = lambda _: True) -> Path:
+    """Generated posts, one a line; the simulator repeats them with new ids.
+
+    Those whose number in the pool is `of_flood` have the event's keyword in their own text, the others ELSEWHERE.
+    """
+    event, other = flood(), Event(code=ELSEWHERE, name=ELSEWHERE, keywords=(ELSEWHERE,), status="active")
+    sequence = iter(range(1, 1 << 30)).__next__
+    composers = {
+        one.code: Composer([one], selectors_of([one]), Random(_SEED), Mix(planted=1, decoy=0)) for one in (event, other)
+    }
+    matcher, file = Matcher([event, other]), directory / "pool.jsonl"
     with file.open("wb") as out:
         left = POOL
         while left:
-            line = v2.line([composer.post(START_MS + left, sequence)], as_list=False)
+            wanted = event if of_flood(POOL - left) else other
+            line = v2.line([composers[wanted.code].post(START_MS + left, sequence)], as_list=False)
             text = json.loads(line)["data"]["text"]
-            if f" {KEYWORD} " in text and matcher.match(read(line)[0]):
+            found = {match.event.code for match in matcher.match(read(line)[0])}
+            if f" {wanted.keywords[0]} " in text and found == {wanted.code}:
                 out.write(line + b"\n")
                 left -= 1
     return file
@@ -56,12 +64,21 @@ class Stream:
     """A running simulator."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/control/state"
+        self._at = f"http://127.0.0.1:{port}"
 
     def state(self) -> dict[str, Any]:
-        with urlopen(self._url, timeout=30) as answer:  # noqa: S310 -- http, of a process of ours
+        with urlopen(f"{self._at}/control/state", timeout=30) as answer:  # noqa: S310 -- http, of a process of ours
             found: dict[str, Any] = json.load(answer)
         return found
+
+    def other_rule(self) -> None:
+        """Have the account a rule of another program, for the posts that are of no event."""
+        body = json.dumps({"add": [{"value": ELSEWHERE, "tag": "another program"}]}).encode()
+        headers = {"Authorization": "Bearer bench", "Content-Type": "application/json"}
+        with urlopen(Request(f"{self._at}/2/tweets/search/stream/rules", body, headers), timeout=30) as answer:  # noqa: S310 -- http, of a process of ours
+            told = json.load(answer)
+        if told.get("errors"):
+            raise RuntimeError(f"the simulator refuses the rule: {told['errors']}")
 
     def sent(self) -> int:
         """Posts sent so far. Raises RuntimeError where some were not: then the contest is none."""

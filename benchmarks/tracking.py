@@ -108,14 +108,18 @@ def _flat(lab: Lab, pool: Path, gigabyte: int) -> Iterator[Result]:
     yield Result(SECTION, label, "growth in the last", held[-1] - held[-2], "MB", FLAT_MB, at_most=True, note=note)
 
 
-def _tracker(contest: Contest, lab: Lab, port: int) -> Contestant:
-    more = {
+def tracker_settings(lab: Lab, port: int) -> dict[str, str]:
+    """What has a tracker listen to the stream at this port."""
+    return {
         "STARLING_SOURCES": "x",
         "STARLING_X_URL": f"http://127.0.0.1:{port}",
         "STARLING_X_BEARER_TOKEN": "bench",
         "STARLING_SPOOL_DIR": str(lab.directory / "spool"),
     }
-    return contest.starling("Starling", Role.TRACKER, [flood()], more=more)
+
+
+def _tracker(contest: Contest, lab: Lab, port: int) -> Contestant:
+    return contest.starling("Starling", Role.TRACKER, [flood()], more=tracker_settings(lab, port))
 
 
 def _run(lab: Lab, one: Contestant, pool: Path, port: int, posts: int) -> Run:

@@ -17,9 +17,13 @@ import click
 from pydantic import ValidationError
 
 from app.errors import NOT_REACHABLE, Unavailable, UserError
+from cli.service import on_this_machine
 
-# Command -> module; imported only when it is called, so that `starling --help` needs no Faust.
+# Command -> module; imported only when it is called, so that `starling --help` needs no Faust and no Spark.
 _COMMANDS = {
+    "analyze": "cli.analyze",
+    "completion": "cli.completion",
+    "context": "cli.login",
     "coverage": "cli.coverage",
     "dead-letters": "cli.dead_letters",
     "demo": "cli.demo",
@@ -27,16 +31,19 @@ _COMMANDS = {
     "event": "cli.event",
     "export": "cli.export",
     "index": "cli.index",
+    "infra": "cli.infra",
+    "login": "cli.login",
     "migrate": "cli.migrate",
     "notify": "cli.notify",
     "replay": "cli.replay",
     "simulate": "cli.simulate",
-    "status": "cli.stack",
+    "status": "cli.status",
     "tail": "cli.tail",
     "up": "cli.stack",
     "user": "cli.user",
     "worker": "cli.worker",
 }
+_ON_THIS_MACHINE = ("completion", "context", "demo", "down", "login", "simulate", "up", "worker")
 
 
 class _Lazy(click.Group):
@@ -52,8 +59,23 @@ class _Lazy(click.Group):
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="starling")
-def starling() -> None:
-    """Collect the posts about an event, while it happens."""
+@click.option("--url", envvar="STARLING_URL", show_envvar=True, help="Ask the API of this server.")
+@click.option(
+    "--token",
+    envvar="STARLING_TOKEN",
+    show_envvar=True,
+    help="Who you are there. Others on the machine see what is typed here; `starling login` keeps it to you.",
+)
+@click.option("--context", envvar="STARLING_CONTEXT", show_envvar=True, help="Ask a server of `starling login`.")
+@click.option("--direct", is_flag=True, help="Ask Kafka and Cassandra themselves, whatever context is in use.")
+def starling(**_: object) -> None:
+    """Collect the posts about an event, while it happens.
+
+    Commands ask the server of the context in use (`starling login`), or Kafka and Cassandra themselves where there is
+    none.
+    """
+    if click.get_current_context().invoked_subcommand in _ON_THIS_MACHINE:
+        on_this_machine()
 
 
 def main() -> None:
@@ -64,6 +86,8 @@ def main() -> None:
         starling(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
+    except click.UsageError as wrong:
+        _fail_usage(wrong)
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
@@ -82,6 +106,15 @@ def main() -> None:
             sys.stdout.close()  # else Python fails on it once more at the end
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or str(error) or type(error).__name__}", 1)
+
+
+def _fail_usage(wrong: click.UsageError) -> None:
+    if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    path = wrong.ctx.command_path if wrong.ctx else "starling"
+    said = " ".join(wrong.format_message().split()).rstrip(".").replace(" Did you", ", did you")
+    _fail(f"{said[:1].lower()}{said[1:]}; see `{path} --help`", wrong.exit_code)
 
 
 def _of_setting(wrong: ValidationError) -> str:

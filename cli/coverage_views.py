@@ -1,54 +1,59 @@
-"""How what was heard of an event looks on a terminal."""
+"""How what was heard of an event looks on a terminal. `app.domain.heard_plain` says what is in these dicts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from app.domain.heard import Gap, Heard, Jointly
 from app.domain.watchdog import words
 from cli.terminal import cell, moment
+
+Plain: TypeAlias = dict[str, Any]
 
 GAP_COLUMNS = ("from", "to", "length", "why")
 WITHOUT_COLUMNS = ("from", "to", "length", "heard without")
 _MOST_REASONS = 4  # in a line
 
 
-def sentence(heard: Heard) -> str:
+def sentence(heard: Plain) -> str:
     """How an event was heard by a source."""
-    gaps = "no gap" if not heard.gaps else f"{len(heard.gaps)} gap" + "s" * (len(heard.gaps) > 1)
-    partly = f" (in {_percent_at_least(heard.partly / heard.heard)} of it only in part)" if heard.partly else ""
-    withheld = f", ~{heard.withheld:,} posts withheld by the source" if heard.withheld else ""
-    of = "posts" if heard.exact else "posts of all events"
-    share = f"{percent(heard.share)} of the time heard{partly}"
-    return f"{heard.source}: {share}, {gaps}{withheld}; {heard.posts:,} {of}"
+    count = len(heard["gaps"])
+    gaps = "no gap" if not count else f"{count} gap" + "s" * (count > 1)
+    partly, withheld = heard["partly_seconds"], heard["withheld"]
+    part = f" (in {_percent_at_least(partly / heard['heard_seconds'])} of it only in part)" if partly else ""
+    kept = f", ~{withheld:,} posts withheld by the source" if withheld else ""
+    of = "posts" if heard["posts_are_of_the_event"] else "posts of all events"
+    return (
+        f"{heard['source']}: {percent(heard['share'])} of the time heard{part}, {gaps}{kept}; {heard['posts']:,} {of}"
+    )
 
 
-def joint_sentence(joint: Jointly) -> str:
+def joint_sentence(joint: Plain) -> str:
     """How an event was heard by all sources together."""
-    return f"all sources: {percent(joint.share)} of the time heard by at least one"
+    return f"all sources: {percent(joint['share'])} of the time heard by at least one"
 
 
-def left_sentences(heard: Heard) -> Iterator[str]:
+def left_sentences(heard: Plain) -> Iterator[str]:
     """When the source was not listened to by intention: that time is not in its share."""
-    for one in heard.left:
-        until = "" if one.until is None else f" to {_shown(one.until)}"
-        since = f"from {_shown(one.since)}{until}"
-        yield f"{one.source} was not among STARLING_SOURCES {since} (by {one.holder}); that time does not count"
+    for one in heard["left"]:
+        until = "" if one["to"] is None else f" to {_shown(one['to'])}"
+        since = f"from {_shown(one['from'])}{until}"
+        yield f"{heard['source']} was not among STARLING_SOURCES {since} (by {one['by']}); that time does not count"
 
 
-def gap_rows(heard: Heard) -> Iterator[tuple[Text, ...]]:
+def gap_rows(heard: Plain) -> Iterator[tuple[Text, ...]]:
     """A row of GAP_COLUMNS for each gap."""
-    for gap in heard.gaps:
-        yield _row(gap.since, gap.until, _why(gap), goes_on=gap.goes_on)
+    for gap in heard["gaps"]:
+        yield _row(gap, _why(gap))
 
 
-def without_rows(heard: Heard) -> Iterator[tuple[Text, ...]]:
+def without_rows(heard: Plain) -> Iterator[tuple[Text, ...]]:
     """A row of WITHOUT_COLUMNS for each time in which the source was not asked for all."""
-    for one in heard.without:
-        yield _row(one.since, one.until, one.what, goes_on=one.goes_on)
+    for one in heard["without"]:
+        yield _row(one, one["what"])
 
 
 def percent(share: float) -> str:
@@ -61,18 +66,15 @@ def _percent_at_least(share: float) -> str:
     return f"{max(round(share * 100, 1), 0.1):g} %"
 
 
-def _row(since: int, until: int, text: str, *, goes_on: bool) -> tuple[Text, ...]:
-    return (
-        cell(_shown(since)),
-        cell("now" if goes_on else _shown(until)),
-        cell(_length((until - since) / 1000)),
-        cell(text),
-    )
+def _row(span: Plain, text: str) -> tuple[Text, ...]:
+    until = "now" if span["to"] is None else _shown(span["to"])
+    return cell(_shown(span["from"])), cell(until), cell(_length(span["seconds"])), cell(text)
 
 
-def _why(gap: Gap) -> str:
+def _why(gap: Plain) -> str:
     """The reasons of a gap, each but the first with since when."""
-    told = [gap.why, *(f"from {_clock(reason.since, gap.since)} {reason.why}" for reason in gap.reasons[1:])]
+    first, *others = gap["why"]
+    told = [first["why"], *(f"from {_clock(one['from'], gap['from'])} {one['why']}" for one in others)]
     if (more := len(told) - _MOST_REASONS) > 0:
         told[_MOST_REASONS - 1 : -1] = [f"{more} more"]
     return "; ".join(told)
@@ -82,11 +84,11 @@ def _length(seconds: float) -> str:
     return words(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
 
 
-def _shown(ms: int) -> str:
-    return moment(datetime.fromtimestamp(ms / 1000, UTC))
+def _shown(at: str) -> str:
+    return moment(datetime.fromisoformat(at))
 
 
-def _clock(ms: int, beside: int) -> str:
+def _clock(text: str, beside: str) -> str:
     """A time, shorter where another one of the same day stands before it."""
-    at, other = (datetime.fromtimestamp(one / 1000, UTC).astimezone() for one in (ms, beside))
+    at, other = (datetime.fromisoformat(one).astimezone() for one in (text, beside))
     return f"{at:%H:%M:%S}" if at.date() == other.date() else moment(at)

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 import click
 from msgspec import to_builtins
 
-from app.domain.letters import MOST_AT_ONCE, Letter, Outcome, Replayed, kinds
+from app.domain.letters import MOST_AT_ONCE, Letter, Replayed, kinds
 from app.errors import UserError
-from app.settings import Settings, settings
-from cli.event_options import who
+from cli.service import service
 from cli.terminal import cell, moment, prepare, print_json, print_table, safe
 
 _reason = click.option("--reason", metavar="TEXT", help="Only those whose reason holds this text.")
@@ -31,7 +30,7 @@ def dead_letters() -> None:
 @_json
 def list_(reason: str | None, limit: int, as_json: bool) -> None:
     """List the newest dead letters, and how many there are of each reason."""
-    found, replayed = asyncio.run(_read(settings()))
+    found, replayed = asyncio.run(service().letters())
     chosen = _with(reason, found)
     counted = kinds(chosen)
     shown = chosen[:limit]
@@ -62,10 +61,9 @@ def list_(reason: str | None, limit: int, as_json: bool) -> None:
 @_json
 def show(letter_id: str, as_json: bool) -> None:
     """Show a dead letter with its bytes."""
-    found, replayed = asyncio.run(_read(settings()))
+    found, replayed = asyncio.run(service().letters())
     (one,) = _named((letter_id,), found)
-    value = asyncio.run(_bytes(settings(), one))
-    text = value.decode("utf-8", "backslashreplace")
+    text = asyncio.run(service().open_letter(one))
     if as_json:
         print_json(_plain(one, replayed) | {"bytes": text})
         return
@@ -83,12 +81,12 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, limit: int, as_json:
     """Send dead letters to the raw topic once more: those named, or the oldest of a --reason."""
     if bool(letter_ids) == (reason is not None):
         raise click.UsageError("name either letters or a --reason")
-    found, replayed = asyncio.run(_read(settings()))
+    found, replayed = asyncio.run(service().letters())
     if reason is None:
         chosen = _named(letter_ids, found)
     else:
         chosen = [one for one in reversed(_with(reason, found)) if one.id not in replayed][:limit]
-    outcome = asyncio.run(_replay(settings(), chosen, replayed, who()))
+    outcome = asyncio.run(service().replay_letters(chosen, replayed))
     if as_json:
         print_json(to_builtins(outcome))
     else:
@@ -97,36 +95,6 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, limit: int, as_json:
             click.echo(f"{safe(name)}: {why}", err=True)
     if outcome.refused:
         sys.exit(1)
-
-
-async def _read(current: Settings) -> tuple[list[Letter], dict[str, Replayed]]:
-    """The newest letters, newest first, and what was replayed. Raises Unavailable."""
-    from app.clients.compacted import read_compacted  # noqa: PLC0415 - the drivers are slow to import
-    from app.clients.dead_letters import read_index  # noqa: PLC0415
-    from app.domain.letters import replayed  # noqa: PLC0415
-    from app.topics import REPLAYED_LETTERS  # noqa: PLC0415
-
-    index, before = await asyncio.gather(read_index(current), read_compacted(current, REPLAYED_LETTERS, replayed))
-    return index.newest_first(), before
-
-
-async def _bytes(current: Settings, one: Letter) -> bytes:
-    from app.clients.dead_letters import read_bytes  # noqa: PLC0415 - the drivers are slow to import
-
-    values = await read_bytes(current, [one])
-    if one.id not in values:
-        raise UserError(f"dead letter {one.id} is no longer kept")
-    return values[one.id]
-
-
-async def _replay(current: Settings, chosen: list[Letter], before: dict[str, Replayed], who: str) -> Outcome:
-    from app.clients.audit import write  # noqa: PLC0415 - the drivers are slow to import
-    from app.clients.dead_letters import replay  # noqa: PLC0415
-
-    outcome = await replay(current, chosen, before, who)
-    if outcome.sent:
-        await write(current, who, "letters.replay", "", {"sent": len(outcome.sent), "letters": outcome.sent[:20]})
-    return outcome
 
 
 def _with(reason: str | None, letters: list[Letter]) -> list[Letter]:

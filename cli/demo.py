@@ -37,6 +37,8 @@ def demo(*, docker: bool, as_json: bool, **chosen: Any) -> None:
     Then a live source, simulated, is listened to while a keyword is added and the connection is cut, and what is stored
     is compared with the source's own log.
 
+    On a terminal its pages stay after that, until a Ctrl-C; elsewhere, and with --json, it ends by itself.
+
     Uses a topic prefix and a keyspace of its own on the local stack, which it starts if it does not run (or on the
     servers that STARLING_KAFKA and STARLING_CASSANDRA name). Exit status 1 where anything is missing, too much or
     wrong.
@@ -48,7 +50,8 @@ def demo(*, docker: bool, as_json: bool, **chosen: Any) -> None:
     with screen_for(as_json) as screen:
         try:
             docker = docker or os.environ.get("STARLING_STACK") == "docker"
-            outcome = run(Options(docker=docker, **chosen), screen)
+            stay = sys.stdout.isatty() and not as_json
+            outcome = run(Options(docker=docker, stay=stay, **chosen), screen)
         except KeyboardInterrupt:
             deaf()  # all is tidied up; a second Ctrl-C must not change the exit status
             raise
@@ -57,7 +60,7 @@ def demo(*, docker: bool, as_json: bool, **chosen: Any) -> None:
         if live := outcome.live:
             more["live"] = msgspec.to_builtins(live) | {"heard": plain(live.heard)}
         print_json(msgspec.to_builtins(outcome) | more)
-    else:
+    elif not stay:
         screen.close(outcome)
     if not outcome.agrees:
         sys.exit(1)

@@ -19,6 +19,7 @@ from app.demo import hearing
 from app.demo.comparing import Difference
 from app.demo.outcome import Outcome
 from app.demo.watching import Figures
+from app.domain.heard_plain import plain
 from cli.coverage_views import GAP_COLUMNS, gap_rows, sentence
 from cli.terminal import cell
 
@@ -96,13 +97,13 @@ class DemoScreen:
 
     def _live_source(self, live: hearing.Live) -> None:
         """What was heard of the live source, and what a person is told of it later."""
-        console = self._console
+        console, heard = self._console, plain(live.heard)
         console.print(f"\nlive source: {_heard(live)}", soft_wrap=True)
-        console.print(f"\n$ starling coverage {live.code}\n{sentence(live.heard)}", soft_wrap=True)
+        console.print(f"\n$ starling coverage {live.code}\n{sentence(heard)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for name in GAP_COLUMNS:
             table.add_column(name, no_wrap=name != "why", overflow="fold")
-        for row in gap_rows(live.heard):
+        for row in gap_rows(heard):
             table.add_row(*row)
         if live.heard.gaps:
             console.print(table)

@@ -7,24 +7,28 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import msgspec
 
-from app.clients.event_commands import ask, new_command, read_events
-from app.clients.event_commands import refresh as refresh_all
-from app.clients.ledger import read_statuses
+from app.clients.event_commands import new_command
 from app.domain.decisions import Action, Answer, Command, Refused, code_for, decide
-from app.domain.events import Definition, Event, Status
+from app.domain.events import Definition, Event, Rematch, Status
+from app.domain.rematch import PAST_SOURCES, Progress
+from app.domain.wishes import Heard
 from app.errors import UserError
-from app.settings import settings
+from cli import event_files, event_preview
 from cli import event_options as options
-from cli import event_preview
 from cli import event_rematch as rematches
 from cli import event_views as views
 from cli.event_arguments import with_code, with_fields, with_json, with_rematch, with_version, with_why, with_yes
+from cli.service import service
 from cli.terminal import prepare, print_json, safe, waiting
+from cli.watching import shown, with_watch
+
+if TYPE_CHECKING:
+    from cli.service import Service
 
 
 @click.group()
@@ -34,6 +38,8 @@ def event() -> None:
 
 
 event.add_command(event_preview.preview)
+event.add_command(event_files.write)
+event.add_command(event_files.bring)
 
 
 @event.command()
@@ -120,6 +126,25 @@ def edit(
     _say(f"edited event {code} (version {answer.version}){offer}", as_json=as_json)
 
 
+@event.command()
+@with_code
+@click.argument("name")
+@click.option("--code", "other", help="The code of the new one; follows from the name otherwise.")
+@with_why
+@with_json
+def clone(*, code: str, name: str, other: str | None, why: str, as_json: bool) -> None:
+    """Make a draft called NAME that selects what CODE does; the posts of CODE stay its own."""
+    with _invalid_is_refused(as_json=as_json):
+        original = _find(code)
+        selects = {field: getattr(original, field) for field in ("keywords", "accounts", "boxes", "languages")}
+        wanted = Definition(name=name, **selects).checked()
+        because = why or f"a clone of {code}"
+        command = new_command("create", code_for(name, other), options.who(), because, definition=wanted, draft=True)
+        decide(command, None)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"created event {answer.code} (version {answer.version}, draft)", as_json=as_json)
+
+
 def _add_change(action: Action, done: str, about: str) -> None:
     """A command that changes nothing but the status."""
 
@@ -152,9 +177,9 @@ def start(*, code: str, rematch: str | None, version: int | None, why: str, as_j
     The first time it hears the raw posts of the last hour too.
     """
     with _invalid_is_refused(as_json=as_json):
-        current = _read().get(code)
-        begins = current is not None and current.status in ("draft", "scheduled")
-        since = options.rematch_of_new(rematch, begins=begins, start=current.start if current else None, note=_note)
+        current = _find(code)
+        begins = current.status in ("draft", "scheduled")
+        since = options.rematch_of_new(rematch, begins=begins, start=current.start, note=_note)
         command = new_command("start", code, options.who(), why, expected_version=version, rematch_since=since)
     answer = _carry_out(command, as_json=as_json)
     _say(f"started event {code} (version {answer.version}){rematches.promise(code, since)}", as_json=as_json)
@@ -163,25 +188,32 @@ def start(*, code: str, rematch: str | None, version: int | None, why: str, as_j
 @event.command()
 @with_code
 @click.option("--since", default="1h", show_default=True, metavar="AGO|TIME", help="From when on: 2h (ago), or a time.")
+@click.option("--source", type=click.Choice(PAST_SOURCES), help="Ask the source itself, not what is kept of it.")
 @click.option("--follow/--no-follow", default=True, help="Wait for its end, or not.")
 @with_version
 @with_why
 @with_json
-def rematch(*, code: str, since: str, follow: bool, version: int | None, why: str, as_json: bool) -> None:
+def rematch(
+    *, code: str, since: str, source: str | None, follow: bool, version: int | None, why: str, as_json: bool
+) -> None:
     """Have CODE hear the past: match the raw posts that are kept since a moment once more.
 
-    For keywords that are new. Rows that stand already stay as they are.
+    For keywords that are new. Rows that stand already stay as they are. With --source the tracker has a Jetstream
+    replay what it still has (bluesky), or asks recent search, whose posts are paid for (x).
     """
     with _invalid_is_refused(as_json=as_json):
         at = options.parse_since(since, "--since", datetime.now(UTC), _note)
         if at is None:
             raise ValueError("--since none hears nothing")
-        command = new_command("rematch", code, options.who(), why, expected_version=version, rematch_since=at)
+        wished: dict[str, Any] = {"rematch_since": at, "rematch_source": source or ""}
+        command = new_command("rematch", code, options.who(), why, expected_version=version, **wished)
     answer = _carry_out(command, as_json=as_json and not follow)
-    if follow:
-        rematches.watch(settings(), code, answer.version or 0, as_json=as_json)
+    if follow and source:
+        rematches.watch_source(service(), Rematch(answer.version or 0, at, source), code, as_json=as_json)
+    elif follow:
+        rematches.watch(service(), code, answer.version or 0, as_json=as_json)
     else:
-        _say(f"asked for (version {answer.version}){rematches.promise(code, at)}", as_json=as_json)
+        _say(f"asked for (version {answer.version}){rematches.promise(code, at, source or '')}", as_json=as_json)
 
 
 @event.command()
@@ -228,26 +260,30 @@ def purge(*, code: str, yes: bool, version: int | None, why: str, as_json: bool)
 def refresh(*, why: str, as_json: bool) -> None:
     """Have the manager send every event again, for readers of `events` that missed some."""
     with waiting("waiting for the manager"):
-        answers = asyncio.run(refresh_all(settings(), options.who(), why))
-    counts = [int(count) for answer in answers if (count := answer.message.partition(" ")[0]).isdigit()]
+        count = asyncio.run(service().refresh(why))
     if as_json:
-        print_json({"events": sum(counts), "answers": answers})
-    _say(f"sent {sum(counts)} event{'' if sum(counts) == 1 else 's'} again", as_json=as_json)
+        print_json({"events": count})
+    _say(f"sent {count} event{'' if count == 1 else 's'} again", as_json=as_json)
 
 
 @event.command("list")
 @click.option("--status", type=click.Choice(get_args(Status)), help="Only events of this status.")
 @click.option("--all", "everything", is_flag=True, help="Deleted events too.")
+@with_watch
 @with_json
-def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
+def list_events(*, status: str | None, everything: bool, watch: bool, every: float, as_json: bool) -> None:
     """List the events."""
+    shown(lambda: _list(status, everything=everything, as_json=as_json), watch=watch, every=every)
+
+
+def _list(status: str | None, *, everything: bool, as_json: bool) -> None:
     hidden = () if everything or status else ("deleted",)
-    events = sorted(_read().values(), key=lambda event: event.code)
-    shown = [event for event in events if event.status not in hidden and status in (None, event.status)]
+    events = sorted(asyncio.run(service().events()).values(), key=lambda event: event.code)
+    listed = [event for event in events if event.status not in hidden and status in (None, event.status)]
     if as_json:
-        print_json([views.without_history(event) for event in shown])
-    elif shown:
-        views.print_events(shown)
+        print_json([views.without_history(event) for event in listed])
+    elif listed:
+        views.print_events(listed)
     else:
         click.echo("no events" + (f" ({len(events)} deleted: --all)" if events and not status else ""))
 
@@ -255,17 +291,20 @@ def list_events(*, status: str | None, everything: bool, as_json: bool) -> None:
 @event.command()
 @with_code
 @click.option("--all", "everything", is_flag=True, help="All of a long list.")
+@with_watch
 @with_json
-def show(*, code: str, everything: bool, as_json: bool) -> None:
+def show(*, code: str, everything: bool, watch: bool, every: float, as_json: bool) -> None:
     """Show the event CODE."""
-    found = _find(code)
-    progress = rematches.progress_of(settings(), found)
-    refused = {one.source: one.refused[code] for one in asyncio.run(read_statuses(settings())) if code in one.refused}
+    shown(lambda: _show(code, everything=everything, as_json=as_json), watch=watch, every=every)
+
+
+def _show(code: str, *, everything: bool, as_json: bool) -> None:
+    found, progress, asked, refused = asyncio.run(_whole(service(), code))
     if as_json:
-        print_json(msgspec.to_builtins(found) | {"rematch": progress, "refused": refused})
+        print_json(msgspec.to_builtins(found) | {"rematch": progress, "heard": asked, "refused": refused})
     else:
         told = [f"{source} is not asked for {why}" for source, reasons in refused.items() for why in reasons]
-        views.print_event(found, rematches.lines(found, progress), told, everything=everything)
+        views.print_event(found, rematches.lines(found, progress, asked), told, everything=everything)
 
 
 @event.command()
@@ -280,30 +319,32 @@ def history(*, code: str, as_json: bool) -> None:
         views.print_history(found.history)
 
 
-def _read() -> dict[str, Event]:
-    return asyncio.run(read_events(settings()))
-
-
 def _find(code: str) -> Event:
     """The event as it stands, be it deleted. Raises UserError."""
-    found = _read().get(code)
-    if found is None:
-        raise UserError(f"there is no event {code!r}; `starling event list` shows all")
-    return found
+    return asyncio.run(service().event(code))
+
+
+async def _whole(asked: Service, code: str) -> tuple[Event, Progress | None, list[Heard], dict[str, tuple[str, ...]]]:
+    """An event, how far its rematches are, and by source what of it is not asked for. Raises UserError."""
+    found = await asked.event(code)
+    progress = await rematches.progress_of(asked, found)
+    refused = {one.source: one.refused[code] for one in await asked.statuses() if code in one.refused}
+    return found, progress, await rematches.heard_from(asked, found), refused
 
 
 def _carry_out(command: Command, *, as_json: bool, wait: str = "waiting for the manager") -> Answer:
     """Have the manager decide. Raises UserError where it refuses."""
     try:
         with waiting(wait):
-            answer = asyncio.run(ask(settings(), command))
+            answer = asyncio.run(service().ask(command))
     except KeyboardInterrupt:
         click.echo(f"starling: not waiting any longer; the command (id {command.id}) may be carried out", err=True)
         raise
     if as_json:
         print_json(answer)
     if not answer.accepted:
-        raise UserError(safe(answer.message))
+        both = views.both_versions(command.definition, _find(command.code)) if answer.reason == "version" else ""
+        raise UserError(safe(answer.message + both))
     return answer
 
 

@@ -9,6 +9,7 @@ import click
 
 from app.domain.codes import check_code
 from app.errors import UserError
+from cli.completion import event_codes
 
 T = TypeVar("T")
 
@@ -20,7 +21,9 @@ def _code(_: click.Context, __: click.Parameter, value: str) -> str:
         raise UserError(str(wrong)) from None
 
 
-def _all(*decorators: Callable[[T], T]) -> Callable[[T], T]:
+def together(*decorators: Callable[[T], T]) -> Callable[[T], T]:
+    """Several options as one decorator, in the order of the help."""
+
     def decorate(command: T) -> T:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -29,7 +32,7 @@ def _all(*decorators: Callable[[T], T]) -> Callable[[T], T]:
     return decorate
 
 
-with_code = click.argument("code", callback=_code)
+with_code = click.argument("code", callback=_code, shell_complete=event_codes)
 with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 with_why = click.option("--why", default="", help="Reason, kept in the history.")
 with_version = click.option("--version", type=click.IntRange(1), help="Refuse unless the event is at this version.")
@@ -37,7 +40,7 @@ with_rematch = click.option(
     "--rematch", metavar="AGO|TIME|none", help="Hear what was said since: 2h (ago), a time, or none. New events: 1h."
 )
 with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
-with_selectors = _all(
+with_selectors = together(
     click.option("-k", "--keyword", "keywords", multiple=True, metavar="KEYWORD[,…]", help='"quoted": a phrase.'),
     click.option(
         "--keywords-file",
@@ -49,8 +52,9 @@ with_selectors = _all(
     click.option("--box", "boxes", multiple=True, metavar="W,S,E,N", help="Posts from a box, in degrees."),
     click.option("--language", "languages", multiple=True, metavar="LANG[,…]", help="Only posts in these languages."),
 )
-with_fields = _all(
+with_fields = together(
     with_selectors,
     click.option("--start", metavar="TIME", help="When to begin: ISO 8601, or now+2h."),
     click.option("--end", metavar="TIME", help="When to stop."),
+    click.option("--hot/--not-hot", "hot", default=None, help="Much is expected: a cluster may run more workers."),
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeAlias
 
+import click
 import msgspec
 
 from app.domain.events import Box, Definition, Event
@@ -96,6 +97,13 @@ def parse_time(text: str, name: str, now: datetime, note: Note, *, past: bool = 
     return local.astimezone(UTC)
 
 
+def past_time(typed: str | None, name: str) -> datetime | None:
+    """A past moment where one was typed; that it is read as local is said. Raises ValueError."""
+    if typed is None:
+        return None
+    return parse_time(typed, name, datetime.now(UTC), lambda text: click.echo(text, err=True), past=True)
+
+
 def is_relative(text: str) -> bool:
     """Whether a past moment was typed that depends on when it is read, as 2h does."""
     return bool(_LENGTH.fullmatch(text) or _NOW.fullmatch(text))
@@ -126,6 +134,7 @@ def definition(
     languages: Sequence[str],
     start: str | None,
     end: str | None,
+    hot: bool | None = None,
     note: Note,
     clear: Sequence[str] = (),
 ) -> Definition:
@@ -141,6 +150,7 @@ def definition(
         "languages": (languages, lambda: split_list(languages)),
         "start": (start, lambda: parse_time(start or "", "--start", now, note)),
         "end": (end, lambda: parse_time(end or "", "--end", now, note)),
+        "hot": (hot, lambda: hot),
     }
     for field, (typed, read) in options.items():
         if typed is None or typed == ():

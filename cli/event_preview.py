@@ -11,23 +11,22 @@ import click
 import msgspec
 from rich.text import Text
 
-from app.asking.previewing import MOST_POSTS, MOST_SECONDS, Limits, preview_of
-from app.clients.event_commands import read_events
 from app.domain.codes import check_code
 from app.domain.events import Definition, Event, check_selects
-from app.domain.preview import Basis, Preview, event_to_try
+from app.domain.preview import MOST_POSTS, MOST_SECONDS, Basis, Limits, Preview, event_to_try
 from app.errors import UserError
-from app.settings import settings
 from cli import event_options as options
+from cli.completion import event_codes
 from cli.event_arguments import with_json, with_selectors
 from cli.post_views import post_lines
+from cli.service import service
 from cli.terminal import cell, moment, print_json, print_pairs, print_table, safe, waiting
 
 _REPLACEABLE = ("keywords", "accounts", "boxes", "languages")
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=event_codes)
 @with_selectors
 @click.option("--add-keyword", "add", multiple=True, metavar="KEYWORD[,…]", help="Beside those of CODE.")
 @click.option(
@@ -49,7 +48,7 @@ def preview(
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
     with waiting("reading the raw posts that are kept"):
-        found = asyncio.run(preview_of(settings(), event, at, Limits(posts, seconds)))
+        found = asyncio.run(service().preview(event, at, Limits(posts, seconds)))
     if as_json:
         print_json(found)
     else:
@@ -62,9 +61,7 @@ def _event(code: str | None, add: Sequence[str], fields: dict[str, Any]) -> Even
         if add:
             raise ValueError("--add-keyword is for an event that exists: write its code, or -k")
         return event_to_try(definition)
-    current = asyncio.run(read_events(settings())).get(check_code(code))
-    if current is None:
-        raise ValueError(f"there is no event {code!r}; `starling event list` shows all")
+    current = asyncio.run(service().event(check_code(code)))
     event = msgspec.structs.replace(current, **_changes(current, definition, add))
     check_selects(msgspec.structs.replace(event, start=None, end=None))
     return event

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from app.domain.events import Change, Event
+from app.domain.events import Change, Definition, Event, box_text
 from cli.terminal import cell, moment, print_pairs, print_table
 
 _STYLES = {"active": "green", "paused": "yellow", "scheduled": "cyan", "deleted": "red", "purging": "red"}
@@ -54,10 +54,11 @@ def print_event(event: Event, rematch: Iterable[str], refused: Iterable[str], *,
         ("status", _status(event)),
         ("keywords", cell(_first(event.keywords, most))),
         ("accounts", cell(_first([f"@{account}" for account in event.accounts], most))),
-        ("boxes", cell("  ".join(",".join(f"{edge:g}" for edge in box) for box in event.boxes))),
+        ("boxes", cell("  ".join(box_text(box) for box in event.boxes))),
         ("languages", cell(", ".join(event.languages))),
         ("start", cell(moment(event.start))),
         ("end", cell(moment(event.end))),
+        ("hot", cell("yes" if event.hot else "")),
         ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
     ]
     pairs += [("rematch" if number == 0 else "", cell(line)) for number, line in enumerate(rematch)]
@@ -76,12 +77,28 @@ def print_history(changes: Iterable[Change]) -> None:
     )
 
 
+def both_versions(wish: Definition, stands: Event) -> str:
+    """Of an edit that came too late: how the fields stand that it would change, and how they were to be."""
+    told = [
+        f"; its {name} {_listed(now)}, yours {_listed(wanted)}"
+        for name, wanted in wish.given().items()
+        if (now := getattr(stands, name)) != wanted
+    ]
+    return "".join(told)
+
+
+def _listed(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return _short(f"{_value(item)}" for item in value) or "none"
+    return _value(value)
+
+
 def _status(event: Event) -> Text:
     return cell(event.status, _STYLES.get(event.status, ""))
 
 
 def _selects(event: Event) -> str:
-    boxes = [f"box {','.join(f'{edge:g}' for edge in box)}" for box in event.boxes]
+    boxes = [f"box {box_text(box)}" for box in event.boxes]
     return _short((*event.keywords, *(f"@{account}" for account in event.accounts), *boxes))
 
 
@@ -116,4 +133,4 @@ def _difference(field: str, before: object, after: object) -> list[str]:
 def _value(value: object) -> str:
     if value is None:
         return "none"
-    return ",".join(f"{part:g}" for part in value) if isinstance(value, list | tuple) else str(value)
+    return box_text(value) if isinstance(value, list | tuple) else str(value)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 from msgspec.structs import replace
 
-from app.domain.exports import Filters, Format, Network, Origin, Wish, checked, manifest_name
+from app.domain.exports import Filters, Format, Network, Origin, Wish, manifest_name
 from app.errors import UserError
-from app.settings import Settings, settings
 from cli.event_arguments import with_code, with_json
-from cli.event_options import is_relative, parse_time, split_list, who
+from cli.event_options import is_relative, past_time, split_list
+from cli.service import server
 from cli.terminal import prepare, print_json, safe, waiting
 
 if TYPE_CHECKING:
-    from app.exporting.job import Job, Told
     from app.exporting.manifest import File
 
 
@@ -69,8 +66,8 @@ def export(
             bom=bom,
             network=network,
             filters=Filters(
-                since=_time(from_, "--from"),
-                until=_time(to, "--to"),
+                since=past_time(from_, "--from"),
+                until=past_time(to, "--to"),
                 languages=split_list(languages),
                 keywords=keywords,
                 accounts=split_list(accounts),
@@ -79,12 +76,10 @@ def export(
             ),
         )
         _check_place(out)
-        job = asyncio.run(_job(settings(), code, _as_begun(wish, out, from_, to), out.name))
+        with waiting(f"exporting {code}"):
+            file = _carry_out(code, wish, out, (from_, to), _teller(follow=follow))
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
-    try:
-        with waiting(f"exporting {code}"):
-            file = _carry_out(settings(), job, out, _teller(follow=follow))
     except KeyboardInterrupt:
         click.echo("starling: broken off; the same command goes on where it was", err=True)
         raise
@@ -96,12 +91,6 @@ def export(
         click.echo(safe(f"{file.rows:,} posts in {out} ({file.bytes:,} bytes); {manifest} says what it is"))
 
 
-def _time(text: str | None, name: str) -> datetime | None:
-    if text is None:
-        return None
-    return parse_time(text, name, datetime.now(UTC), lambda note: click.echo(note, err=True), past=True)
-
-
 def _check_place(out: Path) -> None:
     for path in (out, out.with_name(manifest_name(out.name))):
         if path.exists():
@@ -110,56 +99,36 @@ def _check_place(out: Path) -> None:
         raise ValueError(f"there is no directory {out.parent}")
 
 
-def _as_begun(wish: Wish, out: Path, from_: str | None, to: str | None) -> Wish:
+def _as_begun(wish: Wish, before: Wish | None, typed: tuple[str | None, str | None]) -> Wish:
     """The wish, with the times that `2h` meant when the export was begun that is to go on."""
-    from app.exporting.job import begun  # noqa: PLC0415 - the drivers are slow to import
-
-    before = begun(_work(out))
     if before is None:
         return wish
-    filters = before.wish.filters
-    since = filters.since if from_ is not None and is_relative(from_) else wish.filters.since
-    until = filters.until if to is not None and is_relative(to) else wish.filters.until
+    from_, to = typed
+    since = before.filters.since if from_ is not None and is_relative(from_) else wish.filters.since
+    until = before.filters.until if to is not None and is_relative(to) else wish.filters.until
     return replace(wish, filters=replace(wish.filters, since=since, until=until))
 
 
-def _work(out: Path) -> Path:
-    return out.with_name(f"{out.name}.part")
-
-
-async def _job(current: Settings, code: str, wish: Wish, name: str) -> Job:
-    """Raises ValueError where the wish cannot be, UserError, Unavailable."""
-    from app.clients.event_commands import read_events  # noqa: PLC0415 - the drivers are slow to import
-    from app.clients.ledger import read_entries  # noqa: PLC0415
-    from app.exporting.job import Job  # noqa: PLC0415
-    from app.exporting.manifest import about  # noqa: PLC0415
-
-    events, entries = await asyncio.gather(read_events(current), read_entries(current))
-    if code not in events:
-        raise UserError(f"there is no event {code!r}; `starling event list` shows all")
-    event, now = events[code], datetime.now(UTC)
-    wish = checked(wish, event)
-    asked = {"asked_by": who(), "asked_at": now}
-    return Job(
-        code=code, born=event.born, wish=wish, name=name, begun=now, asked=asked, about=about(event, entries, wish, now)
-    )
-
-
-def _teller(*, follow: bool) -> Callable[[Told], None]:
-    def tell(told: Told) -> None:
+def _teller(*, follow: bool) -> Callable[[float, int], None]:
+    def tell(share: float, rows: int) -> None:
         if follow:
-            share = f"{told.buckets / told.buckets_all:.0%}" if told.buckets_all else "100%"
-            click.echo(f"{share}, {told.rows:,} posts", err=True)
+            click.echo(f"{share:.0%}, {rows:,} posts", err=True)
 
     return tell
 
 
-def _carry_out(current: Settings, job: Job, out: Path, tell: Callable[[Told], None]) -> File:
+def _carry_out(
+    code: str, wish: Wish, out: Path, typed: tuple[str | None, str | None], tell: Callable[[float, int], None]
+) -> File:
     """Write into a directory beside the file, then put both in their places: what has its name is whole."""
-    from app.exporting.job import DATA, MANIFEST, run  # noqa: PLC0415
+    from app.exporting.job import DATA, MANIFEST  # noqa: PLC0415 - the drivers are slow to import
+    from cli import direct_export, remote_export  # noqa: PLC0415
 
-    work = _work(out)
-    file = run(current, job, work, tell)
+    begun, export = (
+        (direct_export.begun, direct_export.export) if server() is None else (remote_export.begun, remote_export.export)
+    )
+    work = out.with_name(f"{out.name}.part")
+    file = export(code, _as_begun(wish, begun(work), typed), out.name, work, tell)
     (work / MANIFEST).replace(out.with_name(manifest_name(out.name)))
     (work / DATA).replace(out)
     shutil.rmtree(work, ignore_errors=True)

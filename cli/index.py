@@ -12,6 +12,7 @@ from app.domain.events import Event
 from app.errors import UserError
 from app.settings import Settings, settings
 from cli.event_arguments import with_code, with_json
+from cli.service import only_direct
 from cli.terminal import prepare, print_json, safe, waiting
 
 
@@ -25,6 +26,7 @@ def index() -> None:
 def status(as_json: bool) -> None:
     """Tell how far the index is behind what is stored."""
     prepare()
+    only_direct("`starling index`")
     behind = asyncio.run(_behind(settings()))
     if as_json:
         print_json({"records_behind": behind})
@@ -45,6 +47,7 @@ def rebuild(code: str, as_json: bool) -> None:
     from app.clients.reindexing import Reindexed, reindex  # noqa: PLC0415 -- the driver is slow to import
 
     prepare()
+    only_direct("`starling index`")
     asyncio.run(_check(settings(), code))
     last = Reindexed(0, 0, 0)
     with waiting(f"indexing {code}"):

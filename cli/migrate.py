@@ -12,6 +12,7 @@ from app.clients.migrate import migrate as run_migration
 from app.preflight import take_over
 from app.roles import Role
 from app.settings import settings
+from cli.service import only_direct
 
 
 @click.command()
@@ -25,6 +26,7 @@ from app.settings import settings
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def migrate(*, chosen: tuple[str, ...], as_json: bool) -> None:
     """Make or grow topics and schema; repeatable."""
+    only_direct("`starling migrate`")
     done = asyncio.run(run_migration(settings()))
     moved = [role for role in chosen if asyncio.run(take_over(Role(role), settings()))]
     if as_json:

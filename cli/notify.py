@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from app.clients.mutes import put_mute, read_mutes, read_notices, remove_mute
 from app.clients.notices import Undelivered, Way, ways
 from app.domain.codes import check_code
 from app.domain.digests import compose
-from app.domain.notices import KINDS, Kind, Mute, Notice, Outcome, check_mute, notices_of, outcomes, receivers_of
+from app.domain.notices import KINDS, Kind, Notice, Outcome
 from app.errors import UserError
 from app.settings import settings
 from cli.event_arguments import with_json
 from cli.event_options import parse_time, who
 from cli.notify_views import clock, print_receivers
+from cli.service import only_direct, service
 from cli.terminal import cell, moment, prepare, print_json, print_table, safe
 
 NONE = "nobody is told: set STARLING_NOTIFY_WEBHOOK, or STARLING_NOTIFY_SMTP_HOST and what belongs to it"
@@ -38,6 +38,7 @@ def notify() -> None:
 @with_json
 def test(*, as_json: bool) -> None:
     """Send a notice to every receiver that the settings name, and say what failed."""
+    only_direct("`starling notify test`")
     found = list(ways(settings()))
     if not found:
         raise UserError(NONE)
@@ -73,9 +74,7 @@ async def _try(found: Iterable[Way]) -> list[tuple[Way, bool, str]]:
 @with_json
 def list_notices(*, last: int, as_json: bool) -> None:
     """List the newest notices, what became of them, and how the receivers do."""
-    items = asyncio.run(read_notices(settings()))
-    found, became = notices_of(items.values())[:last], outcomes(items.values())
-    receivers = receivers_of(items.values())
+    found, became, receivers = asyncio.run(service().notices(last))
     if as_json:
         told = [msgspec.to_builtins(one) | {"outcomes": became.get(one.id, {})} for one in found]
         print_json({"notices": told, "receivers": receivers})
@@ -107,23 +106,15 @@ def _fate(notice: Notice, became: dict[str, dict[str, Outcome]]) -> str:
 @with_json
 def mute(*, code: str | None, kind: Kind | None, until: str | None, why: str, as_json: bool) -> None:
     """Have nobody told of some notices, or of any. They are listed all the same."""
-    now = datetime.now(UTC)
     try:
-        end = None if until is None else parse_time(until, "--until", now, lambda note: click.echo(note, err=True))
-        made = check_mute(
-            Mute(
-                id=secrets.token_hex(4),
-                at=now,
-                who=who(),
-                event=check_code(code) if code else "",
-                kind=kind or "",
-                until=end,
-                why=why,
-            )
+        end = (
+            None
+            if until is None
+            else parse_time(until, "--until", datetime.now(UTC), lambda note: click.echo(note, err=True))
         )
+        made = asyncio.run(service().mute(check_code(code) if code else "", kind or "", end, why))
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
-    asyncio.run(put_mute(settings(), made))
     if as_json:
         print_json(made)
     else:
@@ -135,9 +126,7 @@ def mute(*, code: str | None, kind: Kind | None, until: str | None, why: str, as
 @with_json
 def unmute(*, name: str, as_json: bool) -> None:
     """End the mute ID."""
-    if name not in asyncio.run(read_mutes(settings())):
-        raise UserError(f"there is no mute {name!r}; `starling notify mutes` lists them")
-    asyncio.run(remove_mute(settings(), name))
+    asyncio.run(service().unmute(name))
     if as_json:
         print_json({"id": name, "removed": True})
     else:
@@ -148,10 +137,7 @@ def unmute(*, name: str, as_json: bool) -> None:
 @with_json
 def mutes(*, as_json: bool) -> None:
     """List the mutes that hold."""
-    now = datetime.now(UTC)
-    held = sorted(
-        (one for one in asyncio.run(read_mutes(settings())).values() if not one.over(now)), key=lambda m: m.at
-    )
+    held = sorted(asyncio.run(service().mutes()), key=lambda one: one.at)
     if as_json:
         print_json(held)
     elif held:

@@ -19,6 +19,7 @@ from app.replay.lines import JsonLines
 from app.replay.pacing import AtOnce, OwnTimes, Pace, Rate
 from app.replay.sending import Job, Replay, Sent
 from app.settings import settings
+from cli.service import only_direct
 from cli.terminal import prepare, print_json, safe
 
 _TERMINATED = 128 + signal.SIGTERM
@@ -61,6 +62,7 @@ def replay(
     file that was sent to its end is not sent twice. With --speed, posts more than an hour apart are not waited for.
     """
     prepare()
+    only_direct("`starling replay`")
     if rate is not None and speed is not None:
         raise click.UsageError("--rate and --speed exclude each other")
     pace: Callable[[], Pace] = AtOnce

@@ -49,6 +49,7 @@ class _Finite(click.FloatRange):
 @click.option("--token", help="Bearer token that clients must have; without, any will do.")
 @click.option("--rules", default=1000, show_default=True, type=_count, help="Rules that the X plan allows.")
 @click.option("--rule-length", default=1024, show_default=True, type=_count, help="Characters it allows a rule.")
+@click.option("--rule-delay", default=0.0, type=_Finite(0), help="Seconds from X's answer until a rule is in force.")
 @click.option("--keep-alive", type=_Finite(0.01), help="Seconds between; else 20, and 30 at v1.1, as they have it.")
 @click.option("--connections", default=1, show_default=True, type=_count, help="That X allows at once.")
 @click.option("--evict", is_flag=True, help="X ends the older connection, instead of refusing the newer.")
@@ -65,6 +66,7 @@ def simulate(
     wires: str,
     rules: int,
     rule_length: int,
+    rule_delay: float,
     as_json: bool,
     **others: object,
 ) -> None:
@@ -84,7 +86,7 @@ def simulate(
     planted = [_event(text) for text in events]
     if keywords:
         planted.append(_planted("simulated", keywords))
-    chosen = {"files": tuple(files), "events": tuple(planted), "limits": Limits(rules, rule_length)}
+    chosen = {"files": tuple(files), "events": tuple(planted), "limits": Limits(rules, rule_length, rule_delay)}
     options = Options(wires=tuple(wire for wire in WIRES if wire in names), **chosen, **others)  # type: ignore[arg-type]
     asyncio.run(_serve(options, as_json=as_json))
 

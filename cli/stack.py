@@ -1,4 +1,4 @@
-"""`starling up`, `down` and `status`: Kafka, Cassandra and a worker on this machine."""
+"""`starling up` and `down`: Kafka, Cassandra and a worker on this machine."""
 
 from __future__ import annotations
 
@@ -6,40 +6,22 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import click
-from msgspec import to_builtins
 from rich.console import Console
 from rich.markup import escape
 
-from app.domain.coverage import SourceStatus
-from app.domain.notices import Receiver, receivers_of
-from app.domain.people import newcomer
-from app.domain.watchdog import words
-from app.errors import Unavailable, UserError
+from app.errors import UserError
 from app.local.probe import web_answers
 from app.local.stack import Stack
 from app.settings import Settings, settings
 from cli.event_options import who
-from cli.notify_views import print_receivers
-from cli.terminal import cell, prepare, print_table
+from cli.service import server
+from cli.terminal import prepare
 
-DOWN = 3  # exit status of `status`
 WORKER_TIMEOUT = 60.0
-_SOURCE_COLOURS = {
-    "listening": "green",
-    "quiet": "green",
-    "blind": "red",
-    "refused": "red",
-    "waiting": "yellow",
-    "left": "dim",
-}
-COLOURS = {"up": "green", "down": "red", "stale": "yellow", "off": "dim"}
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -85,6 +67,8 @@ def up(docker: bool, no_worker: bool, restart_worker: bool, as_json: bool) -> No
             "`starling up --restart-worker` starts it with these",
             err=True,
         )
+    if (other := server()) is not None:
+        click.echo(f"commands ask {other.url}, not this stack: `--direct`, or `starling context use direct`", err=True)
     link = "" if no_worker else _link()
     if as_json:
         _print_json(stack, started=started, differs=differs, link=link)
@@ -113,76 +97,19 @@ def down(purge: bool, as_json: bool) -> None:
         )
 
 
-@click.command()
-@_json
-def status(as_json: bool) -> None:
-    """Show what runs. Exit status 3 when something is down."""
-    stack = Stack()
-    parts = stack.status()
-    has_kafka = any(part.name == "kafka" and part.state == "up" for part in parts)
-    sources, receivers = (_sources(), _receivers()) if has_kafka else ([], [])
-    if as_json:
-        _print_json(stack, sources=to_builtins(sources), receivers=to_builtins(receivers))
-    else:
-        print_table(
-            ("part", "state", "address", "pid", "up"),
-            (
-                (
-                    cell(part.name),
-                    cell(part.state, COLOURS[part.state]),
-                    cell(part.address or ""),
-                    cell(str(part.pid or (part.container or "")[:12])),
-                    cell("" if part.seconds is None else words(part.seconds)),
-                )
-                for part in parts
-            ),
-        )
-        if sources:
-            print_table(
-                ("source", "state", "since", "in words"),
-                (
-                    (
-                        cell(source.source),
-                        cell(source.state, _SOURCE_COLOURS.get(source.state, "")),
-                        cell(words(time.time() - source.since / 1000)),
-                        cell(source.words),
-                    )
-                    for source in sources
-                ),
-            )
-        if receivers:
-            print_receivers(receivers)
-    if any(part.state in ("down", "stale") for part in parts):
-        sys.exit(DOWN)
-
-
 def _link() -> str:
     """A link for whoever is at work here: they own this machine's Starling, so they may do everything in it."""
-    from cli.user import change, link_of  # noqa: PLC0415 - the drivers are slow to import
+    from cli.direct import Direct  # noqa: PLC0415 - the drivers are slow to import
 
     prepare()
-    name = who()
-    person = change(name, lambda known: known or newcomer(name, "admin", name, datetime.now(UTC)))
-    return link_of(person) if person is not None else ""
 
+    async def made(name: str) -> str:
+        here = Direct()
+        if name not in await here.people():
+            await here.rank(name, "admin")
+        return await here.link(name)
 
-def _sources() -> list[SourceStatus]:
-    """How the live sources are; none where Kafka does not say."""
-    from app.clients.ledger import read_statuses  # noqa: PLC0415 - the drivers are slow to import
-
-    prepare()
-    with suppress(Unavailable):
-        return asyncio.run(read_statuses(settings()))
-    return []
-
-
-def _receivers() -> list[Receiver]:
-    """How the receivers of notices do; none where Kafka does not say."""
-    from app.clients.mutes import read_notices  # noqa: PLC0415 - the drivers are slow to import
-
-    with suppress(Unavailable):
-        return receivers_of(asyncio.run(read_notices(settings())).values())
-    return []
+    return asyncio.run(made(who()))
 
 
 def _docker_wanted() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,11 @@ def _print(console: Console, table: Table) -> None:
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON in ASCII, so that it too is harmless to a terminal."""
     click.echo(json.dumps(msgspec.to_builtins(value)))
+
+
+def pipe_ended() -> None:
+    """Whoever read has enough, as `head` does; what is left in the buffer has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import yaml
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a file it sees only what lies beside it
+
+from analysis.catalogue import ANALYSES, analysis
 from app import metrics
 from app.domain.column_words import MEANING
 from app.domain.columns import EXPORTED
 from app.settings import Settings
+from benchmarks import sizing
 from cli import starling
 
-PAGES = [Path(__file__).parent / name for name in ("operations.md", "exports.md")]
+DOCS = Path(__file__).parent
+PAGES = [DOCS / name for name in ("operations.md", "exports.md", "kubernetes.md", "analysis.md")]
+RULES = DOCS.parent / "deploy" / "components" / "monitoring" / "rules.yaml"
 
 
 def fill(page: str) -> str:
@@ -25,8 +34,11 @@ def fill(page: str) -> str:
     tables = {
         "commands": commands_table(),
         "metrics": metrics_table(),
+        "alerts": alerts_table(),
         "settings": settings_table(),
         "columns": columns_table(),
+        "analyses": analyses_table(),
+        "resources": "\n".join(sizing.table()),
     }
     for name, table in tables.items():
         pattern = rf"<!-- {name} -->\n(.*?<!-- end of {name} -->\n)?"
@@ -62,6 +74,16 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
+def alerts_table() -> str:
+    """All alerts with what they are told by."""
+    rows = ["| alert | severity | when | for |", "|---|---|---|---|"]
+    for group in yaml.safe_load(RULES.read_text())["spec"]["groups"]:
+        for rule in group["rules"]:
+            when = " ".join(rule["expr"].split()).replace("( ", "(").replace(" )", ")").replace("|", "\\|")
+            rows.append(f"| `{rule['alert']}` | {rule['labels']['severity']} | `{when}` | {rule.get('for', '')} |")
+    return "\n".join(rows)
+
+
 def settings_table() -> str:
     """All settings with their defaults."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
@@ -78,6 +100,15 @@ def columns_table() -> str:
         f"| `{name}` | `{kind.removeprefix('frozen<').replace('>>', '>')}` | {MEANING[name]} |"
         for name, kind in EXPORTED.items()
     ]
+    return "\n".join(rows)
+
+
+def analyses_table() -> str:
+    """All analyses with their module and the first line of what they say of themselves."""
+    rows = ["| function | module | gives |", "|---|---|---|"]
+    for name, module in ANALYSES.items():
+        first = (inspect.getdoc(analysis(name)) or "").splitlines()[0]
+        rows.append(f"| `{analysis(name).__name__}` | `{module}` | {first} |")
     return "\n".join(rows)
 
 

@@ -25,7 +25,10 @@ async def put(table: faust.Table[str, bytes], entries: Iterable[tuple[int, str, 
             table.data[key] = value
         sent.append(table.send_changelog(partition, key, value))
     if sent:
-        await asyncio.gather(*sent)
+        # Shielded: Faust sets the result of each when Kafka has it, and fails where a stop had cancelled one by then.
+        for answer in await asyncio.shield(asyncio.gather(*sent, return_exceptions=True)):
+            if isinstance(answer, BaseException):
+                raise answer
 
 
 def table(app: faust.App, name: str, partitions: int) -> faust.Table[str, bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clients.view import View
+from app.clients.view import WATCHED_MS, View
 from app.domain.activity import Activity, merge
 from app.domain.classify import Intake
 from app.domain.events import Event
@@ -21,7 +21,7 @@ class KnownActivity:
     """Counts by event, decoded anew only where they changed."""
 
     def __init__(self, settings: Settings) -> None:
-        self.view: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes)
+        self.view: View[bytes] = View(settings, full_name(ACTIVITY, settings), bytes, wait_ms=WATCHED_MS)
         self._partitions = settings.partitions
         self._decoded: dict[str, tuple[bytes, Activity]] = {}
         self._sums: dict[str, tuple[list[Activity], Activity]] = {}

@@ -28,8 +28,8 @@ class KnownEvents:
         self.view: View[Event] = View(settings, full_name(EVENTS, settings), msgspec.json.Decoder(Event).decode)
         self._matcher: Matcher | None = None
         self._matcher_version = -1
-        # By `lately` and by how many changes had been made when a record was heard.
-        self._wider: dict[tuple[str, int], Matcher] = {}
+        # By `lately`, by the event that a record is for alone, and by how many changes had been made when it was heard.
+        self._wider: dict[tuple[str, str, int], Matcher] = {}
         self._wider_version = -1
         self._moments: list[int] = []
 
@@ -44,7 +44,7 @@ class KnownEvents:
         return self._matcher
 
     async def matcher_for(self, records: Iterable[RawRecord]) -> Callable[[RawRecord], Matcher]:
-        """The matcher of each of these records: over the events as they were when it was heard, and as they are now.
+        """The matcher of each of these records: over the events as they were when it was wanted, and as they are now.
 
         Where a record names versions (`app.domain.lately`), also as they were at any of these.
         """
@@ -59,10 +59,10 @@ class KnownEvents:
         return self._matcher_of
 
     def _matcher_of(self, record: RawRecord) -> Matcher:
-        era = bisect_right(self._moments, record.received_at)
-        if era == len(self._moments) and not record.lately:
+        era = bisect_right(self._moments, record.wanted_at)
+        if era == len(self._moments) and not record.lately and not record.event:
             return self.matcher()
-        key = record.lately, era
+        key = record.lately, record.event, era
         found = self._wider.get(key)
         if found is None:
             if len(self._wider) >= MOST_MATCHERS:
@@ -73,7 +73,9 @@ class KnownEvents:
     def _as_heard(self, record: RawRecord) -> Iterator[Event]:
         named = lately.read(record.lately)
         for code, event in self.view.items.items():
-            heard = lately.as_heard(event, record.received_at)
+            if record.event not in ("", code):
+                continue
+            heard = lately.as_heard(event, record.wanted_at)
             yield lately.widened(heard, min(named[code])) if code in named else heard
 
     def _knows(self, code: str, version: int) -> bool:

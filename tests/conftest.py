@@ -30,6 +30,7 @@ def nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             if name.startswith("STARLING_") and not name.startswith("STARLING_TEST_"):
                 patch.delenv(name)
         patch.setenv("STARLING_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from aiokafka.errors import KafkaError
-from msgspec import Struct
 from msgspec.structs import replace
 
 from app.clients.kafka import unreachable
 from app.clients.retained import kept_since
 from app.clients.sampled import sampled
 from app.domain.events import Event
-from app.domain.preview import Counted, Preview, Stop, in_words
+from app.domain.preview import Counted, Limits, Preview, Stop, in_words
 from app.domain.records import RawRecord
 from app.domain.sampling import rounds
 from app.domain.trial import Trial
@@ -24,17 +23,8 @@ from app.settings import Settings
 from app.sources.source import Broken
 from app.sources.x_counts import counted_by_x
 
-MOST_POSTS = 20_000  # about two seconds of one core
-MOST_SECONDS = 8.0  # for reading; a person waits
 _COUNT_SECONDS = 10.0
 _SLICE = 8  # records that are tried at once
-
-
-class Limits(Struct, frozen=True):
-    """How much is read at most."""
-
-    posts: int = MOST_POSTS
-    seconds: float = MOST_SECONDS
 
 
 _USUAL = Limits()

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 from aiokafka.errors import KafkaError
 
+from app.clients import kafka
 from app.clients.compacted import POLL_MS, has_reached, reader
-from app.clients.kafka import producer, unreachable
+from app.clients.kafka import unreachable
 from app.domain.audit import Audited
 from app.settings import Settings
-from app.topics import AUDIT, full_name
+from app.topics import AUDIT
 
 _decode = msgspec.json.Decoder(Audited).decode
 
@@ -21,12 +22,9 @@ _decode = msgspec.json.Decoder(Audited).decode
 async def read_newest(settings: Settings, most: int) -> list[Audited]:
     """The newest entries, newest first: of each partition at most so many. Raises Unavailable."""
     found: list[Audited] = []
-    async with reader(settings, AUDIT, from_start=False) as (consumer, ends):
+    async with reader(settings, AUDIT, from_start=False, last=most) as (consumer, ends):
         try:
             async with asyncio.timeout(settings.command_timeout):
-                starts = await consumer.beginning_offsets(list(ends))
-                for partition, end in ends.items():
-                    consumer.seek(partition, max(starts[partition], end - most))
                 while not await has_reached(consumer, ends):
                     for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                         found += [entry for record in records if (entry := _entry(record.value)) is not None]
@@ -38,12 +36,7 @@ async def read_newest(settings: Settings, most: int) -> list[Audited]:
 async def write(settings: Settings, who: str, action: str, target: str, detail: dict[str, Any]) -> None:
     """Write an entry from a command line. Raises Unavailable."""
     entry = Audited(at=datetime.now(UTC), who=who, by="direct", action=action, target=target, detail=detail)
-    async with producer(settings) as sender:
-        try:
-            async with asyncio.timeout(settings.command_timeout):
-                await sender.send_and_wait(full_name(AUDIT, settings), msgspec.json.encode(entry), who.encode())
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise unreachable(settings, error) from None
+    await kafka.write(settings, AUDIT, who, msgspec.json.encode(entry))
 
 
 def _entry(value: bytes | None) -> Audited | None:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import stamina
 from cassandra import (
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 # What passes when Cassandra is back: nothing of it is a property of the rows.
 TRANSIENT = (NoHostAvailable, OperationTimedOut, RequestExecutionException, ConnectionException, OSError, Unavailable)
 WRITE_TIMEOUT = 10.0  # seconds; Cassandra's own is 2, the rest is queueing
+ANSWERED_SECONDS = 5.0  # for what is on its way when a process stops, which has 15 for all of it
+STOPPED_SECONDS = 15.0
 # 64 rows with their raw JSON are about 300 kB: large enough to save round trips, small beside the 16 MB limit.
 BATCH_ROWS = 64
 BATCH_BYTES = 512 * 1024
@@ -47,9 +49,18 @@ ASKED_ROWS = 100  # of one partition, by one query
 _EPOCH = datetime(1970, 1, 1)  # the driver gives naive UTC
 
 
+class _Sized(Protocol):
+    @property
+    def size(self) -> int:
+        """About its bytes."""
+
+
+T = TypeVar("T", bound=_Sized)
+
+
 def cluster(settings: Settings) -> Cluster:
     """A cluster object by the settings, not yet connected."""
-    points = [point.rpartition(":")[::2] for point in settings.cassandra.split(",")]
+    hosts, port = settings.cassandra_points
     auth = None
     if settings.cassandra_username:
         secret = settings.cassandra_password.get_secret_value() if settings.cassandra_password else ""
@@ -60,8 +71,8 @@ def cluster(settings: Settings) -> Cluster:
         row_factory=tuple_factory,
     )
     return Cluster(
-        [host.strip("[]") for host, _ in points],
-        port=int(points[0][1]),
+        hosts,
+        port=port,
         auth_provider=auth,
         ssl_context=ssl.create_default_context(cafile=settings.cassandra_ca_file)
         if settings.cassandra_ca_file
@@ -69,6 +80,8 @@ def cluster(settings: Settings) -> Cluster:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=4,
         connect_timeout=settings.connect_timeout,
+        # What it asks of the cluster before it is connected (2 s by default): one that is busy is not one that is away.
+        control_connection_timeout=settings.connect_timeout,
         # /readyz shall know within seconds, also while there is nothing to write (30 by default).
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=10,
@@ -167,9 +180,17 @@ class Writer(Service):
             raise Unavailable(f"Cassandra's schema is not ready ({error}); `starling migrate` makes it") from None
 
     async def on_stop(self) -> None:
-        """End the connection."""
-        if self._session is not None:
-            self._session.cluster.shutdown()
+        """End the connection; what is on its way has a while to be answered, and nothing new sets out."""
+        if self._session is None:
+            return
+        if not self._retrying:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_answered(), ANSWERED_SECONDS)
+        self._session.cluster.shutdown()
+
+    async def _all_answered(self) -> None:
+        for _ in range(self._settings.write_concurrency):
+            await self._slots.acquire()
 
     async def write(self, rows: list[Row]) -> list[tuple[Row, str]]:
         """Write rows and return when all are acknowledged; those that Cassandra will never take come back with why."""
@@ -177,7 +198,7 @@ class Writer(Service):
         for row in rows:
             partitions.setdefault((row.code, row.born, row.bucket), []).append(row)
         await asyncio.gather(*[self._list(group[0]) for key, group in partitions.items() if key not in self._listed])
-        batches = [batch for group in partitions.values() for batch in _cut(group)]
+        batches = [batch for group in partitions.values() for batch in cut(group)]
         refused = await asyncio.gather(*[self._write(batch) for batch in batches])
         return [entry for entries in refused for entry in entries]
 
@@ -259,7 +280,10 @@ class Writer(Service):
                 return await self._execute(statement)
             except TRANSIENT as error:
                 if self.should_stop:
-                    raise asyncio.CancelledError from None  # the connection was ended, Cassandra has not failed
+                    # The connection was ended, Cassandra has not failed. Whoever waits is stopped next: an agent that
+                    # ended by itself would be taken for one that failed.
+                    await asyncio.sleep(STOPPED_SECONDS)
+                    raise asyncio.CancelledError from None
                 return await self._again(statement, unwanted, error)
 
     async def _again(
@@ -328,14 +352,15 @@ def ms_of(at: datetime | None) -> int:
     return 0 if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def _cut(rows: list[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
+def cut(items: Iterable[T]) -> Iterator[list[T]]:
+    """Batches that Cassandra takes."""
+    batch: list[T] = []
     size = 0
-    for row in rows:
-        if batch and (len(batch) >= BATCH_ROWS or size + row.size > BATCH_BYTES):
+    for item in items:
+        if batch and (len(batch) >= BATCH_ROWS or size + item.size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(row)
-        size += row.size
+        batch.append(item)
+        size += item.size
     if batch:
         yield batch

@@ -20,7 +20,7 @@ from app.clients.compacted import POLL_MS
 from app.clients.kafka import connection, unreachable
 from app.domain.decisions import Answer, Command
 from app.domain.events import Event
-from app.errors import Unavailable
+from app.errors import NotDone, Unavailable
 from app.settings import Settings
 from app.topics import EVENT_COMMANDS, EVENT_RESULTS, full_name
 
@@ -95,7 +95,7 @@ class Commanding(Service):
             future.set_result(answer)
 
     async def ask(self, command: Command, partition: int | None = None) -> Answer:
-        """Have a command decided. Raises Unavailable, after which it is not carried out any more."""
+        """Have a command decided. Raises NotDone, after which it is not carried out any more."""
         patience = self._settings.command_timeout
         command = msgspec.structs.replace(command, expires=datetime.now(UTC) + timedelta(seconds=patience))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -114,7 +114,9 @@ class Commanding(Service):
                 return answer
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
-            raise Unavailable("no manager has answered in time; nothing was done") from None
+            raise NotDone("no manager has answered in time; nothing was done") from None
+        except Unavailable as away:
+            raise NotDone(f"{away}; nothing was done") from None
         finally:
             del self._waiting[command.id]
 

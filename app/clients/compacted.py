@@ -22,7 +22,12 @@ POLL_MS = 200
 _FETCH_MS = 50
 
 
-async def read_compacted(settings: Settings, topic: Topic, decode: Callable[[bytes], T]) -> dict[str, T]:
+async def read_compacted(
+    settings: Settings,
+    topic: Topic,
+    decode: Callable[[bytes], T],
+    replaces: Callable[[T, T], bool] = lambda later, standing: True,
+) -> dict[str, T]:
     """The entries of a compacted topic as they stand now, by key. `decode` raises ValueError. Raises Unavailable.
 
     What cannot be decoded was written by something else than Starling and is passed over, as the views do.
@@ -34,21 +39,29 @@ async def read_compacted(settings: Settings, topic: Topic, decode: Callable[[byt
                 while not await has_reached(consumer, ends):
                     for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                         for record in records:
-                            _apply(record.key, record.value, decode, found)
+                            _apply(record.key, record.value, decode, replaces, found)
         except TimeoutError as error:
             raise unreachable(settings, error) from None
     return found
 
 
-def _apply(key: bytes | None, value: bytes | None, decode: Callable[[bytes], T], found: dict[str, T]) -> None:
+def _apply(
+    key: bytes | None,
+    value: bytes | None,
+    decode: Callable[[bytes], T],
+    replaces: Callable[[T, T], bool],
+    found: dict[str, T],
+) -> None:
     name = (key or b"").decode("utf-8", "replace")
     if value is None:
         found.pop(name, None)
         return
     try:
-        found[name] = decode(value)
+        later = decode(value)
     except ValueError:
         return
+    if name not in found or replaces(later, found[name]):
+        found[name] = later
 
 
 async def has_reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
@@ -61,9 +74,12 @@ async def has_reached(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int
 
 @asynccontextmanager
 async def reader(
-    settings: Settings, topic: Topic, *, from_start: bool
+    settings: Settings, topic: Topic, *, from_start: bool, last: int = 0
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
-    """A consumer without a group at the start or end of all partitions, and their end offsets. Raises Unavailable."""
+    """A consumer without a group at the start of all partitions, or so many records before their end; and their ends.
+
+    Raises Unavailable.
+    """
     name = full_name(topic, settings)
     consumer = AIOKafkaConsumer(
         **connection(settings), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_MS
@@ -82,8 +98,8 @@ async def reader(
             ends = await consumer.end_offsets(partitions)
         except (KafkaError, OSError, TimeoutError) as error:
             raise unreachable(settings, error) from None
-        for partition, offset in (starts if from_start else ends).items():
-            consumer.seek(partition, offset)
+        for partition, start in starts.items():
+            consumer.seek(partition, start if from_start else max(start, ends[partition] - last))
         yield consumer, ends
     finally:
         await consumer.stop()

@@ -17,7 +17,7 @@ from app.clients.kafka import producer, unreachable
 from app.domain.letters import Letter, Outcome, Replayed, cannot_replay, headers, letter
 from app.errors import Unavailable
 from app.settings import Settings
-from app.topics import DEAD_LETTERS, RAW, REPLAYED_LETTERS, full_name
+from app.topics import DEAD_LETTERS, RAW, REPLAYED_LETTERS, full_name, partition_count
 
 MOST = 10_000  # in an index, the newest
 _RETRY_SECONDS = 2.0
@@ -37,10 +37,8 @@ class Index:
 
     async def fill(self, settings: Settings, *, on: Callable[[], bool]) -> None:
         """Read what there is, and what comes, while `on` says so. Raises Unavailable, KafkaError."""
-        async with reader(settings, DEAD_LETTERS, from_start=False) as (consumer, ends):
-            starts = await consumer.beginning_offsets(list(ends))
-            for place, end in ends.items():
-                consumer.seek(place, max(starts[place], end - MOST // len(ends)))
+        most = MOST // partition_count(DEAD_LETTERS, settings)
+        async with reader(settings, DEAD_LETTERS, from_start=False, last=most) as (consumer, ends):
             self.letters.clear()
             while on():
                 self.complete = self.complete or await has_reached(consumer, ends)

@@ -106,7 +106,7 @@ def coverage_values(interval: Interval) -> list[Any]:
         msgspec.json.encode(interval.events).decode(),
         msgspec.json.encode(interval.tagged).decode(),
         msgspec.json.encode(interval.refused).decode(),
-        _stamp(interval.until, interval.ended),
+        _stamp(interval.until, interval.ended) + interval.revised,
     ]
 
 

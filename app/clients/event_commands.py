@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -126,6 +126,11 @@ async def refresh(settings: Settings, who: str, why: str = "") -> list[Answer]:
     """Have every event sent again; the answers of all partitions. Raises Unavailable, NoAnswer."""
     async with commander(settings) as sender:
         return await sender.refresh(who, why)
+
+
+def told_again(answers: Iterable[Answer]) -> int:
+    """How many events the managers have sent again, by their answers to a refresh."""
+    return sum(int(count) for answer in answers if (count := answer.message.partition(" ")[0]).isdigit())
 
 
 async def read_events(settings: Settings) -> dict[str, Event]:

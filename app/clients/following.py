@@ -29,9 +29,13 @@ class Following:
         self._patience = patience
 
     async def take(self) -> list[RawRecord]:
-        """The next records; after a short while none. Raises KafkaError."""
+        """The next records, without those of the past that an event wished to hear; after a short while none.
+
+        Raises KafkaError.
+        """
         taken = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MOST_RECORDS)
-        return [raw_of(record) for records in taken.values() for record in records]
+        found = (raw_of(record) for records in taken.values() for record in records)
+        return [record for record in found if not record.event]
 
     async def answers(self) -> bool:
         """Whether Kafka answers: where it does not, a reader is handed nothing, and no error either."""

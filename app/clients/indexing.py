@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cassandra import InvalidRequest
@@ -11,7 +11,7 @@ from cassandra.cluster import Session
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 from msgspec import Struct
 
-from app.clients.cassandra import BATCH_BYTES, BATCH_ROWS, TRANSIENT, Rejected, Writer
+from app.clients.cassandra import TRANSIENT, Rejected, Writer, cut
 from app.clients.encoding import encode_terms
 from app.domain.partitioning import moment_of
 from app.domain.posts import Post
@@ -74,7 +74,7 @@ class IndexWriter(Writer):
         await asyncio.gather(
             *[self._list(group[0].row) for key, group in partitions.items() if key not in self._listed]
         )
-        batches = [batch for group in partitions.values() for batch in _cut(group)]
+        batches = [batch for group in partitions.values() for batch in cut(group)]
         refused = await asyncio.gather(*[self._add(batch) for batch in batches])
         return [entry for some in refused for entry in some]
 
@@ -94,16 +94,3 @@ class IndexWriter(Writer):
             return [entry for some in refused for entry in some]
         POSTS_INDEXED.inc(len(entries))
         return []
-
-
-def _cut(entries: list[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        if batch and (len(batch) >= BATCH_ROWS or size + entry.size > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += entry.size
-    if batch:
-        yield batch

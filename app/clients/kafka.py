@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import stamina
@@ -22,9 +22,10 @@ from aiokafka.errors import (
 
 from app.errors import Unavailable
 from app.settings import Settings
-from app.topics import MAX_RECORD_BYTES
+from app.topics import MAX_RECORD_BYTES, Topic, full_name
 
 _PROBE_SECONDS = 10.0
+_CUT_OFF_SECONDS = 2.0
 _NO_SUCH_GROUP = 69  # of newer brokers
 _LIVE_STATES = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
@@ -88,8 +89,28 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         yield client
     finally:
         # It flushes, without end while Kafka is away.
-        with suppress(TimeoutError):
+        try:
             await asyncio.wait_for(client.stop(), settings.connect_timeout)
+        except TimeoutError:
+            await _cut_off(client)
+
+
+async def write(settings: Settings, topic: Topic, key: str, value: bytes | None) -> None:
+    """Write one record, from a command line; returns when Kafka has it. Raises Unavailable."""
+    async with producer(settings) as sender:
+        try:
+            async with asyncio.timeout(settings.command_timeout):
+                await sender.send_and_wait(full_name(topic, settings), value, key.encode())
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise unreachable(settings, error) from None
+
+
+async def _cut_off(client: AIOKafkaProducer) -> None:
+    """Left alone it would go on sending what its owner has meanwhile kept elsewhere."""
+    sending = client._sender.sender_task
+    sending.cancel()
+    await client.client.close()
+    await asyncio.wait([sending], timeout=_CUT_OFF_SECONDS)
 
 
 @asynccontextmanager

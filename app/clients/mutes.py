@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
-from aiokafka.errors import KafkaError
 
+from app.clients import audit
 from app.clients.compacted import read_compacted
-from app.clients.kafka import producer, unreachable
+from app.clients.kafka import write
 from app.domain.notices import Entry, Mute, decode_mute, entry
 from app.settings import Settings
-from app.topics import MUTES, NOTICES, full_name
+from app.topics import MUTES, NOTICES
 
 
 async def read_notices(settings: Settings) -> dict[str, Entry]:
@@ -25,19 +23,13 @@ async def read_mutes(settings: Settings) -> dict[str, Mute]:
 
 
 async def put_mute(settings: Settings, mute: Mute) -> None:
-    """Have a mute hold; returns when Kafka has it. Raises Unavailable."""
-    await _send(settings, mute.id, msgspec.json.encode(mute))
+    """Have a mute hold; returns when Kafka has it, and the audit log. Raises Unavailable."""
+    await write(settings, MUTES, mute.id, msgspec.json.encode(mute))
+    about = {"mute": mute.id, "event": mute.event, "kind": mute.kind}
+    await audit.write(settings, mute.who, "mutes.add", mute.event, about)
 
 
-async def remove_mute(settings: Settings, name: str) -> None:
-    """End a mute by its id; returns when Kafka has it. Raises Unavailable."""
-    await _send(settings, name, None)
-
-
-async def _send(settings: Settings, key: str, value: bytes | None) -> None:
-    async with producer(settings) as sender:
-        try:
-            async with asyncio.timeout(settings.command_timeout):
-                await sender.send_and_wait(full_name(MUTES, settings), value, key.encode())
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise unreachable(settings, error) from None
+async def remove_mute(settings: Settings, name: str, who: str) -> None:
+    """End a mute by its id; returns when Kafka has it, and the audit log. Raises Unavailable."""
+    await write(settings, MUTES, name, None)
+    await audit.write(settings, who, "mutes.remove", "", {"mute": name})

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import jwt
+from msgspec.structs import replace
 
 from app.clients.tokens import Invalid
 from app.domain.people import RANKS, Caller, Rank, foreign_name
@@ -37,8 +38,11 @@ class IdentityProvider:
         """Whether this is the provider's name."""
         return self._issuer is not None and issuer is not None and issuer.rstrip("/") == self._issuer
 
-    async def caller(self, token: str) -> Caller:
-        """Who the token's bearer is. Raises Invalid; Unavailable where the keys cannot be had."""
+    async def caller(self, token: str) -> tuple[Caller, int]:
+        """Who the token's bearer is, and when it was issued (seconds since 1970).
+
+        Raises Invalid; Unavailable where the keys cannot be had.
+        """
         try:
             header = jwt.get_unverified_header(token)
             key = await self._key(str(header.get("kid", "")))
@@ -48,7 +52,7 @@ class IdentityProvider:
                 algorithms=[name for name in ALGORITHMS if name == header.get("alg")],
                 audience=self._audience,
                 leeway=30,
-                options={"require": ["iss", "aud", "sub", "exp"], "verify_iss": False},
+                options={"require": ["iss", "aud", "sub", "exp", "iat"], "verify_iss": False},
             )
         except jwt.ExpiredSignatureError:
             raise Invalid("the token has expired") from None
@@ -56,7 +60,7 @@ class IdentityProvider:
             raise Invalid("the identity provider has not signed this token for Starling") from None
         if not self.issued(str(claims["iss"])):
             raise Invalid("the token is of another issuer")
-        return self._person(claims)
+        return replace(self._person(claims), until=int(claims["exp"])), int(claims["iat"])
 
     def _person(self, claims: dict[str, Any]) -> Caller:
         said = claims.get(self._claim)

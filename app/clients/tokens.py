@@ -16,11 +16,14 @@ from typing import Literal, TypeAlias
 import jwt
 from msgspec import Struct
 
+from app.domain.people import Person
 from app.errors import UserError
 from app.settings import Settings, state_dir
 
 Kind: TypeAlias = Literal["bearer", "session", "link"]
 ISSUER = "starling"
+LINK_SECONDS = 24 * 3600.0
+LINK_PATH = "/welcome"
 _FILE = "token-secret"
 _NEEDED = ["iss", "aud", "sub", "exp", "jti", "epoch"]
 
@@ -87,6 +90,12 @@ def issue(key: str, kind: Kind, name: str, epoch: int, seconds: float, token_id:
         "jti": token_id or secrets.token_urlsafe(16),
     }
     return jwt.encode(claims, key, algorithm="HS256")
+
+
+def link(settings: Settings, person: Person) -> str:
+    """An address that signs a person in, once. Raises UserError where there is no secret."""
+    made = issue(secret(settings), "link", person.name, person.epoch, LINK_SECONDS)
+    return f"{settings.web_address}{LINK_PATH}?token={made}"
 
 
 def read(key: str, kind: Kind, token: str) -> Token:

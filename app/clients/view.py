@@ -25,6 +25,8 @@ from app.settings import Settings
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _POLL_MS = 500
+_WAIT_MS = 500  # that the broker waits for news: each question costs both sides, and a manager has a dozen views
+WATCHED_MS = 100  # where people look on
 _MAX_FETCH = 8 * 1024 * 1024
 
 
@@ -40,12 +42,16 @@ class View(Service, Generic[T]):
         topic: str,
         decode: Callable[[bytes], T],
         replaces: Callable[[T, T], bool] | None = None,
+        wait_ms: int = _WAIT_MS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
         self._decode = decode
         self._replaces = replaces  # whether a new value is newer than the one that stands; None: it always is
+        # A broker answers one question at a time: what comes on a partition that was just read is seen when the
+        # question about the others is answered, so this is also how old an entry may be.
+        self._wait_ms = wait_ms
         self._consumer: AIOKafkaConsumer | None = None
         self._complete = asyncio.Event()
         self._moved = asyncio.Event()
@@ -69,6 +75,7 @@ class View(Service, Generic[T]):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_MAX_FETCH,
+            fetch_max_wait_ms=self._wait_ms,
         )
         try:
             await consumer.start()

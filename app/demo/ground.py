@@ -98,6 +98,7 @@ def own_place(settings: Settings, options: Options, say: Say) -> Iterator[Settin
             say("removing its topics and tables")
             _remove(own)
             shutil.rmtree(spool, ignore_errors=True)
+            shutil.rmtree(own.exports, ignore_errors=True)
 
 
 def _remove(settings: Settings) -> None:

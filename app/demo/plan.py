@@ -49,3 +49,4 @@ class Options(Struct, frozen=True):
     docker: bool = False
     keep: bool = False
     live: float = LIVE_SECONDS  # how long posts come from the live source; 0: it is left out
+    stay: bool = False  # with its pages, until a Ctrl-C; else it ends by itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Protocol
@@ -47,6 +48,9 @@ class Screen(Protocol):
     def show(self, figures: Figures, posts: int) -> None:
         """Show how far it is, of so many posts."""
 
+    def close(self, outcome: Outcome) -> None:
+        """Show how it ended."""
+
 
 class Streamed(Struct):
     """What is known once everything is stored."""
@@ -75,6 +79,8 @@ def run(options: Options, screen: Screen, at_rest: Callable[[Settings], None] | 
         running = opened.enter_context(worker(heard.heard_by(settings) if heard else settings))
         running.wait_ready()
         screen.say(f"the worker is ready at {running.address}")
+        if options.stay:
+            screen.say(f"look on in a browser (this link signs in once): {running.link()}")
         streamed = run_async(_stream(running, options, screen))
         if at_rest is not None:
             at_rest(settings)
@@ -82,13 +88,27 @@ def run(options: Options, screen: Screen, at_rest: Callable[[Settings], None] | 
         with session(settings) as cassandra:
             rows = compare(cassandra, settings.keyspace, streamed.events, streamed.ledger)
             listened = live.act(running, heard, cassandra, options, screen) if heard else None
-    ended = outcome(
-        *(streamed.ledger, rows, streamed.letters.values(), streamed.intake, streamed.activities, streamed.seconds),
-        live=listened,
-    )
+        ended = outcome(
+            *(streamed.ledger, rows, streamed.letters.values(), streamed.intake, streamed.activities, streamed.seconds),
+            live=listened,
+        )
+        if options.stay:
+            screen.close(ended)
+            _stay(running, screen)
     if ended.agrees:
         running.log.unlink(missing_ok=True)
     return ended
+
+
+def _stay(running: Worker, screen: Screen) -> None:
+    """Return at a Ctrl-C. Raises UserError if the worker ends before."""
+    screen.say(f"the pages stay at {running.address} ; another link signs in once: {running.link()}")
+    screen.say(f"for commands in another terminal: {running.told}")
+    screen.say("Ctrl-C ends the demo")
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(_LOOK)
+            running.check()
 
 
 async def _stream(running: Worker, options: Options, screen: Screen) -> Streamed:

@@ -8,12 +8,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from app.clients import tokens
+from app.clients.people import write_person
 from app.demo.children import log_file, starling, stop
-from app.demo.interrupts import deaf
+from app.demo.interrupts import deaf, run_async
+from app.demo.plan import WHO
+from app.domain.people import Person, newcomer
 from app.errors import UserError
 from app.local.probe import web_answers
 from app.local.server import free_ports
@@ -36,6 +41,7 @@ class Worker:
         self._process = process
         self.log = log
         self.settings = settings
+        self._guest: Person | None = None
 
     @property
     def address(self) -> str:
@@ -76,6 +82,22 @@ class Worker:
             return ""
         finally:
             link.close()
+
+    def link(self) -> str:
+        """A link that signs somebody in, once, who may do everything in it. It ends none before. Raises Unavailable."""
+        if self._guest is None:
+            self._guest = newcomer("demo", "admin", WHO, datetime.now(UTC))
+            run_async(write_person(self.settings, self._guest))
+        return tokens.link(self.settings, self._guest)
+
+    @property
+    def told(self) -> str:
+        """What a shell is told for commands to find this run."""
+        names = [name for name in ("kafka", "cassandra") if f"STARLING_{name.upper()}" in os.environ]
+        given = [
+            f"STARLING_{name.upper()}={getattr(self.settings, name)}" for name in (*names, "topic_prefix", "keyspace")
+        ]
+        return f"export {' '.join(given)}"
 
     def stop(self) -> None:
         """End it, by force after a few seconds."""

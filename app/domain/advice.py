@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -10,11 +11,12 @@ from msgspec import Struct
 from app.domain.events import Event, Status
 from app.domain.keywords import SPACELESS, Keyword, Term, kind_of, parse_keyword
 
-# blank, wrong and twice: an event does not take it; the others are for its writer to judge.
-About: TypeAlias = Literal["blank", "wrong", "twice", "covered", "broad", "operator", "overlap"]
+# blank, wrong and twice: an event does not take it; the others are for its writer to judge. cut: not all was looked at.
+About: TypeAlias = Literal["blank", "wrong", "twice", "covered", "broad", "operator", "overlap", "cut"]
 
 MOST = 100
 MOST_EVENTS = 5
+MOST_PAIRS = 20_000  # of keywords are compared: some tens of milliseconds
 _FAULTS: tuple[About, ...] = ("blank", "wrong", "twice")
 _LOOKING: tuple[Status, ...] = ("draft", "scheduled", "active", "paused")
 _OPERATORS = frozenset(("or", "and", "not"))
@@ -35,6 +37,10 @@ _FREQUENT = frozenset(_FREQUENT_WORDS.split())
 _FREQUENT_SPACELESS = frozenset("のはをにがでとたるいし人日今的是了不我有在就也ที่และใน")
 
 
+# Somebody types, and all events are looked at each time.
+_parsed = lru_cache(maxsize=50_000)(parse_keyword)
+
+
 class Advice(Struct, frozen=True, kw_only=True):
     """Something to be said of a keyword."""
 
@@ -48,7 +54,7 @@ class Advice(Struct, frozen=True, kw_only=True):
 def advise(typed: Sequence[str], others: Iterable[Event] = ()) -> list[Advice]:
     """What is to be said of keywords, one typed line each, beside other events; at most MOST, faults first."""
     found: list[Advice] = []
-    keywords: list[Keyword] = []
+    keywords: dict[tuple[Term, ...], Keyword] = {}
     for text in typed:
         if not text.strip():
             found.append(_advice("", "blank", "a blank keyword would match every post: leave it out"))
@@ -58,14 +64,18 @@ def advise(typed: Sequence[str], others: Iterable[Event] = ()) -> list[Advice]:
         except ValueError as wrong:
             found.append(_advice(text[:200], "wrong", str(wrong)))
             continue
-        if twin := next((one for one in keywords if one.terms == keyword.terms), None):
+        if twin := keywords.get(keyword.terms):
             found.append(_advice(text, "twice", f"the same as {twin.text!r}"))
             continue
-        keywords.append(keyword)
+        keywords[keyword.terms] = keyword
         found += _alone(keyword)
-    found += _covered(keywords)
-    found += _overlaps(keywords, others)
-    return sorted(found, key=lambda one: not one.fault)[:MOST]
+    pairs = _Pairs(keywords.values())
+    found += _covered(pairs)
+    found += _overlaps(pairs, others)
+    if pairs.cut:
+        says = "so many keywords share their words that not all were compared, with each other and with other events"
+        found.append(_advice("", "cut", says))
+    return sorted(found, key=lambda one: (not one.fault, one.about != "cut"))[:MOST]
 
 
 def _advice(keyword: str, about: About, says: str, events: Sequence[str] = ()) -> Advice:
@@ -103,25 +113,27 @@ def _is_broad(term: Term) -> bool:
     return (len(word) < 3 and word[0].isalnum()) or word.isdecimal()
 
 
-def _covered(keywords: Sequence[Keyword]) -> Iterator[Advice]:
-    index = _Index(keywords)
-    for keyword in keywords:
-        wider = next((one for one in index.near(keyword) if one is not keyword and covers(one, keyword)), None)
-        if wider is not None:
-            says = f"finds nothing more than {wider.text!r} does; it tells which posts had it"
+def _covered(pairs: _Pairs) -> Iterator[Advice]:
+    wider: dict[str, Keyword] = {}
+    for wide in pairs.keywords:
+        for narrow in pairs.near(wide):
+            if narrow is not wide and narrow.text not in wider and covers(wide, narrow):
+                wider[narrow.text] = wide
+    for keyword in pairs.keywords:
+        if keyword.text in wider:
+            says = f"finds nothing more than {wider[keyword.text].text!r} does; it tells which posts had it"
             yield _advice(keyword.text, "covered", says)
 
 
-def _overlaps(keywords: Sequence[Keyword], others: Iterable[Event]) -> Iterator[Advice]:
-    index = _Index(keywords)
+def _overlaps(pairs: _Pairs, others: Iterable[Event]) -> Iterator[Advice]:
     same: dict[str, list[str]] = {}
     wider: dict[str, list[str]] = {}
     for event in others:
         if event.status not in _LOOKING:
             continue
         for text in event.keywords:
-            theirs = parse_keyword(text)
-            for mine in index.near(theirs):
+            theirs = _parsed(text)
+            for mine in pairs.near(theirs):
                 if mine.terms == theirs.terms:
                     same.setdefault(mine.text, []).append(event.code)
                 elif covers(theirs, mine):
@@ -139,19 +151,25 @@ def _named(codes: Sequence[str]) -> str:
     return f"{', '.join(codes[:3])}{more} look{'s' if len(codes) == 1 else ''} for"
 
 
-class _Index:
-    """Keywords by the words in them, so that few are compared."""
+class _Pairs:
+    """Keywords by the words in them, so that few are compared; `cut` where that were too many all the same."""
 
     def __init__(self, keywords: Iterable[Keyword]) -> None:
+        self.keywords = list(keywords)
+        self.cut = False
+        self._left = MOST_PAIRS
         self._by_word: dict[str, list[Keyword]] = {}
-        for keyword in keywords:
+        for keyword in self.keywords:
             for word in _bare_words(keyword):
                 self._by_word.setdefault(word, []).append(keyword)
 
-    def near(self, keyword: Keyword) -> list[Keyword]:
-        """Those that share a word with it."""
-        found = {one.text: one for word in _bare_words(keyword) for one in self._by_word.get(word, ())}
-        return list(found.values())
+    def near(self, wide: Keyword) -> list[Keyword]:
+        """Those that it may cover: they have all of its words, so the rarest of these finds them."""
+        found = min((self._by_word.get(word, []) for word in _bare_words(wide)), key=len)
+        self.cut = self.cut or len(found) > self._left
+        found = found[: self._left]
+        self._left -= len(found)
+        return found
 
 
 def _bare_words(keyword: Keyword) -> set[str]:

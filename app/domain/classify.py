@@ -102,7 +102,7 @@ class _Collector:
                 posts = read(line)
             except Malformed as malformed:
                 intake.malformed += 1
-                way = Way(record.source, record.origin, record.received_at)
+                way = Way(record.source, record.origin, record.received_at, record.as_of, record.event)
                 self.dead.append(
                     DeadLetter(record.topic, record.partition, record.offset, number, str(malformed), line, way)
                 )
@@ -135,6 +135,7 @@ class _Collector:
                 matched,
                 record.again,
                 record.generation,
+                record.as_of,
             )
             size = len(post.raw) + _MATCH_BYTES * len(matched)
             bundle = self._open.get((event.code, partition))

@@ -22,6 +22,9 @@ NOTICED_MS = 5_000
 # What entries say of what comes after them, where others look for it.
 IDLE = "no event is active"
 CONTINUED = "goes on in the next entry"
+LOST = "what was kept of it on disk is damaged"
+HAD_LOST_IT = "it had lost what it was asked for"
+OVER_BUDGET = "budget: "  # begins what is said of a time in which no more was to be paid for
 
 
 class InForce(Struct):
@@ -49,8 +52,22 @@ class Refusal(Struct):
     until: int | None = None  # None: as long as the connection
 
 
+class Wish(Struct, kw_only=True, omit_defaults=True):
+    """How far a source is that was asked for the past as an event wished (`events.Rematch`), and where it goes on."""
+
+    code: str
+    version: int  # at which it was wished
+    # `why` tells of two: waiting (it cannot go on now, and is tried again), refused (by a tracker as it is set up).
+    state: Literal["running", "waiting", "refused", "done"] = "running"
+    why: str = ""
+    reached: int | None = None  # milliseconds since 1970; None where the source does not go forward in time
+    query: int = 0
+    page: str = ""
+    asked: int = 0  # checksum of the queries up to this one: what was asked otherwise is no place to go on from
+
+
 class Interval(Struct, kw_only=True, omit_defaults=True, tag="interval"):
-    """A connection. Times are milliseconds since 1970."""
+    """A connection, or a search for the posts of a time. Times are milliseconds since 1970."""
 
     source: str
     connection: str  # its id, as in the header of the posts that came by it
@@ -66,11 +83,14 @@ class Interval(Struct, kw_only=True, omit_defaults=True, tag="interval"):
     duplicates: int = 0  # dropped, as they had come before
     lines: int = 0  # with those that are no posts
     cursor: int | None = None  # of the last line that is in Kafka
+    server: str = ""  # whose cursor it is, where each server has its own
     events: list[InForce] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     tagged: dict[str, int] = field(default_factory=dict)  # posts by event, where the source says for which it sent them
     withheld: list[Withheld] = field(default_factory=list)  # increases, not the source's totals
     reads: dict[str, int] = field(default_factory=dict)  # posts (duplicates too) by month, as they are paid for
+    revised: int = 0  # how often what it says was corrected after its end
+    wish: Wish | None = None  # of an event, that it answers: it makes nothing good for others
 
     @property
     def key(self) -> str:
@@ -155,6 +175,57 @@ def intervals_of(entries: Iterable[Entry]) -> list[Interval]:
 def statuses_of(entries: Iterable[Entry]) -> list[SourceStatus]:
     """The statuses among entries."""
     return [one for one in entries if isinstance(one, SourceStatus)]
+
+
+def without(interval: Interval, since: int, until: int) -> Interval:
+    """The interval without a time of which what came is lost: a gap of each event, that says why.
+
+    What a search has found came some time after it was begun, whatever time it is of: it claims nothing then.
+    """
+    if interval.origin == "search" and interval.events and interval.opened < until:
+        wish = interval.wish and msgspec.structs.replace(interval.wish, why=LOST)
+        return msgspec.structs.replace(interval, events=[], refused=[], ended=LOST, wish=wish)
+    if interval.since < interval.opened:
+        since = min(since, interval.since)  # what came then was of the past, nobody knows of when
+    if interval.origin != "live" or interval.opened >= until or interval.until <= since:
+        return interval
+    events, refused = [], list(interval.refused)
+    for one in interval.events:
+        end = one.until
+        if one.since >= until or (end is not None and end <= since):
+            events.append(one)
+            continue
+        if one.since < since:
+            events.append(InForce(one.code, one.version, one.since, since))
+        if end is None or end > until:
+            events.append(InForce(one.code, one.version, until, end))
+        refused.append(Refusal(one.code, max(since, one.since), (LOST,), until if end is None else min(until, end)))
+    return msgspec.structs.replace(interval, events=events, refused=refused)
+
+
+def how_far(interval: Interval) -> tuple[bool, int, int, int]:
+    """Of a search as an event wished it: greater is further. Posts it reads twice count twice, so they only grow."""
+    wish = interval.wish or Wish(code="", version=0)
+    return wish.state == "done", interval.posts, wish.query, wish.reached or 0
+
+
+def by_several(told: Entry) -> bool:
+    """Whether trackers go on with what one before them has told."""
+    return isinstance(told, Left | SourceStatus) or (isinstance(told, Interval) and told.wish is not None)
+
+
+def outdates(standing: Entry, told: Entry) -> bool:
+    """Whether what stands, under the same key or of the source, is news to what was told, perhaps long ago."""
+    match standing, told:
+        case Left(), Left():
+            return standing.until is not None and told.until is None
+        case SourceStatus(), Left():
+            return standing.state != "left" and standing.at > told.since and told.until is None
+        case SourceStatus(), SourceStatus():
+            return standing.at > told.at
+        case Interval(wish=Wish()), Interval(wish=Wish()):
+            return how_far(standing) > how_far(told)
+    return False
 
 
 def reads_in(month: str, intervals: Iterable[Interval], source: str) -> int:

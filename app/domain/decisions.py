@@ -13,7 +13,8 @@
 | reshard | any but deleted | the same, laid out anew for posts yet to come |
 | rematch | active, paused, stopped | the same, and it hears what was said since a moment |
 
-`create` and `start` may ask for a rematch too, where the event is active then.
+`create` and `start` may ask for a rematch too, where the event is active then. A rematch from a source itself is for an
+active event alone: what comes is classified as what is heard live.
 
 `refresh` changes no event and is not decided here.
 """
@@ -30,6 +31,7 @@ from app.domain.codes import check_code, code_of
 from app.domain.events import Change, Definition, Event, Rematch, Status, check_selects
 from app.domain.partitioning import DAY, EXPECTED_RATE, HOUR, MINUTE, TEN_MINUTES, BucketRule, rule_for
 from app.domain.people import is_name
+from app.domain.rematch import PAST_SOURCES
 
 Action: TypeAlias = Literal[
     "create", "edit", "start", "pause", "resume", "stop", "archive", "delete", "purge", "refresh", "reshard", "rematch"
@@ -61,7 +63,7 @@ MAX_RATE = 100_000.0  # posts a second; more than all of X ever had
 MAX_SHARDS = 10_000
 MAX_WHY = 2000
 MAX_BACK = timedelta(days=366)  # of a rematch; what is kept reaches back much less
-MAX_REMATCHES = 8  # wishes that an event remembers
+MAX_REMATCHES = 8  # wishes that an event remembers of each source, and of what is kept
 # Half of what a record may hold: an event that many edits of many keywords have blown up must still be sent.
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -81,6 +83,7 @@ class Command(Struct, frozen=True, kw_only=True):
     expected_rate: float | None = None  # posts a second, for create
     rule: BucketRule | None = None  # for reshard
     rematch_since: datetime | None = None  # for rematch; also with create and start
+    rematch_source: str = ""  # for rematch: see `events.Rematch`
     expires: datetime | None = None  # whoever has sent it waits no longer, and has been told that it failed
 
     def late(self, now: datetime) -> bool:
@@ -238,18 +241,34 @@ def _wished(command: Command, current: Event, version: int) -> dict[str, object]
         raise Refused("invalid", f"time {since.isoformat()} has no time zone")
     if not timedelta(0) < command.at - since <= MAX_BACK:
         raise Refused("invalid", f"a rematch hears the past: since a moment gone by, at most {MAX_BACK.days} days ago")
-    wishes = (*current.rematches, Rematch(version, since))
+    source = command.rematch_source
+    if source:
+        _check_source(source, command, current)
+    others = [wish for wish in current.rematches if wish.source != source]
+    wishes = [*(wish for wish in current.rematches if wish.source == source), Rematch(version, since, source)]
     if len(wishes) > MAX_REMATCHES:
         # The oldest may not have been heeded yet: the one after it, which will be, asks for both.
         first, second, *rest = wishes
-        wishes = (Rematch(second.version, min(first.since, second.since)), *rest)
-    return {"rematches": wishes}
+        wishes = [Rematch(second.version, min(first.since, second.since), source), *rest]
+    return {"rematches": tuple(sorted([*others, *wishes], key=lambda wish: wish.version))}
+
+
+def _check_source(source: str, command: Command, current: Event) -> None:
+    if source not in PAST_SOURCES:
+        raise Refused("invalid", f"{source!r} cannot be asked for the past; {' and '.join(PAST_SOURCES)} can")
+    if command.action != "rematch":
+        raise Refused("invalid", f"a {command.action} hears what is kept; ask {source} by a rematch afterwards")
+    if current.status != "active":
+        raise Refused("state", f"event {current.code!r} is {current.status}: {source} is asked for active events alone")
 
 
 def _told(command: Command) -> dict[str, tuple[object, object]]:
     """What the history says of a rematch."""
     since = command.rematch_since
-    return {} if since is None else {"rematch": (None, msgspec.to_builtins(since))}
+    if since is None:
+        return {}
+    source: dict[str, tuple[object, object]] = {"source": (None, command.rematch_source)}
+    return {"rematch": (None, msgspec.to_builtins(since))} | (source if command.rematch_source else {})
 
 
 def _change(command: Command, current: Event, changes: dict[str, object]) -> Event:

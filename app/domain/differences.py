@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.domain.events import box_text
+
 _LISTS = ("keywords", "accounts", "boxes", "languages", "owners")
 
 
@@ -55,4 +57,4 @@ def _said(value: Any) -> Any:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return ", ".join(f"{part:g}" for part in value) if isinstance(value, list | tuple) else str(value)
+    return box_text(value) if isinstance(value, list | tuple) else str(value)

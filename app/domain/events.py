@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from app.domain.keywords import parse_keyword
+from app.domain.moments import in_utc
 from app.domain.partitioning import BucketRule
 from app.domain.people import check_name
 
@@ -25,6 +26,9 @@ Box: TypeAlias = tuple[float, float, float, float]
 MAX_NAME = 200
 MAX_OWNERS = 100
 MAX_SELECTORS = 1000  # keywords, accounts and boxes of one event, together
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # what follows, until one ends it
+# Letters that look like nothing at all: fillers of Hangul, and the blank of Braille.
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _ACCOUNT = re.compile(r"[\w.:-]{1,253}")
 
@@ -37,15 +41,16 @@ class Change(Struct, frozen=True, kw_only=True):
     who: str
     action: str
     why: str = ""
-    changed: dict[str, tuple[object, object]] = {}  # field -> from, to
+    changed: dict[str, tuple[Any, Any]] = {}  # field -> from, to
     command: str = ""  # id of the command that made it
 
 
-class Rematch(Struct, frozen=True):
+class Rematch(Struct, frozen=True, omit_defaults=True):
     """A wish that an event hear what was said since a moment; named by the version at which it was made."""
 
     version: int
     since: datetime
+    source: str = ""  # that is asked for the past itself, one of `rematch.PAST_SOURCES`; else what is kept is heard
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -65,6 +70,7 @@ class Event(Struct, frozen=True, kw_only=True):
     end: datetime | None = None  # when an active event stops
     version: int = 1
     buckets: tuple[BucketRule, ...] = ()  # append-only, see partitioning
+    hot: bool = False  # much is expected of it: the cluster may give its workers more room
     owners: tuple[str, ...] = ()  # people who may also delete it and say who owns it; first whoever created it
     rematches: tuple[Rematch, ...] = ()  # the last few wishes, in order; `rematch` says what became of them
     history: tuple[Change, ...] = ()
@@ -89,6 +95,11 @@ class Event(Struct, frozen=True, kw_only=True):
         return ", ".join(self.keywords)
 
 
+def box_text(box: Iterable[object]) -> str:
+    """The edges of a box, or what a history has of one, as they are typed: none is rounded."""
+    return ", ".join(str(edge).removesuffix(".0") for edge in box)
+
+
 class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person may write of an event; a field left UNSET is not changed by an edit."""
 
@@ -99,6 +110,7 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     start: datetime | msgspec.UnsetType | None = msgspec.UNSET
     end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    hot: bool | msgspec.UnsetType = msgspec.UNSET
     owners: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def checked(self) -> Definition:
@@ -121,12 +133,21 @@ def check_selects(event: Event) -> None:
         raise ValueError("the end is not after the start")
 
 
+def _is_seen(char: str) -> bool:
+    """Whether it shows by itself: what controls, separates or only adorns a letter does not."""
+    return char not in _UNSEEN and unicodedata.category(char)[0] not in "CZM"
+
+
 def _name(value: str) -> str:
     name = " ".join(value.split())
     if not name:
         raise ValueError("the name is blank")
+    if not any(_is_seen(char) for char in name):
+        raise ValueError("the name has nothing that can be seen")
     if any(unicodedata.category(char) == "Cc" for char in name):
         raise ValueError(f"the name {name[:30]!r} holds a control character")
+    if turning := _TURNING.intersection(name):
+        raise ValueError(f"the name {name[:30]!r} holds U+{ord(min(turning)):X}, which turns text around")
     if len(name) > MAX_NAME:
         raise ValueError(f"the name has {len(name)} characters; at most {MAX_NAME}")
     return name
@@ -168,9 +189,7 @@ def _languages(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _moment(value: datetime | None) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise ValueError(f"time {value.isoformat()} has no time zone")
-    return value
+    return None if value is None else in_utc(value)
 
 
 def _owners(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -187,5 +206,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "languages": _languages,
     "start": _moment,
     "end": _moment,
+    "hot": bool,
     "owners": _owners,
 }

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from app.domain.columns import EXPORTED
 from app.domain.events import Event
 from app.domain.heard import to_ms
+from app.domain.moments import in_utc
 from app.domain.periods import ever
 from app.domain.searching import check_tag
 
@@ -173,10 +174,8 @@ def checked(wish: Wish, event: Event) -> Wish:
 
 
 def _checked(filters: Filters, event: Event) -> Filters:
-    for name in ("since", "until"):
-        at = getattr(filters, name)
-        if at is not None and at.tzinfo is None:
-            raise ValueError(f"time {at.isoformat()} has no time zone")
+    since, until = (None if at is None else in_utc(at) for at in (filters.since, filters.until))
+    filters = replace(filters, since=since, until=until)
     if filters.since and filters.until and filters.since >= filters.until:
         raise ValueError("the export ends before it begins")
     for name in ("languages", "keywords", "accounts", "origins", "tags"):

@@ -11,7 +11,19 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from app.domain.coverage import Entry, InForce, Interval, Left, Outage, Refusal, intervals_of, of_kind
+from app.domain.coverage import (
+    HAD_LOST_IT,
+    LOST,
+    OVER_BUDGET,
+    Entry,
+    InForce,
+    Interval,
+    Left,
+    Outage,
+    Refusal,
+    intervals_of,
+    of_kind,
+)
 from app.domain.events import Event
 from app.domain.reasons import LEAD_MS, Reason, end_of, reasons
 from app.domain.spans import Span, intersection, length, meet, rest, union
@@ -128,9 +140,49 @@ def last_heard(intervals: Iterable[Interval]) -> Interval | None:
 
 
 def unheard(intervals: Iterable[Interval]) -> list[Span]:
-    """The time between the connections of a source that no search has made good either."""
-    heard = union((one.since, one.until) for one in intervals if one.origin == "live" or one.events)
+    """The time between the connections of a source that no search has made good either.
+
+    What one event wished to hear of the past made nothing good for the others.
+    """
+    heard = union(
+        (one.since, one.until) for one in intervals if one.origin == "live" or (one.events and one.wish is None)
+    )
     return [(before, after) for (_, before), (after, _) in pairwise(heard)]
+
+
+def lost(intervals: Iterable[Interval]) -> dict[str, list[Span]]:
+    """By event, the time within connections that was lost as a whole, at the source or here, and is not made good.
+
+    What a source had lost is so until it was asked for it again.
+    """
+    intervals = list(intervals)
+    missing: dict[str, list[Span]] = {}
+    during: dict[str, list[Span]] = {}
+    for interval in intervals:
+        if interval.origin == "live":
+            for one in interval.refused:
+                if not {LOST, HAD_LOST_IT}.isdisjoint(one.what) and (spans := list(_within(interval, one))):
+                    missing.setdefault(one.code, []).extend(spans)
+                    during.setdefault(one.code, []).append((interval.since, interval.until))
+    asked: dict[str, list[Span]] = {code: [] for code in missing}
+    for interval in intervals:
+        for event in interval.events:
+            if event.code in asked:
+                asked[event.code].extend(_within(interval, event))
+    found = {code: rest(union(during[code]), union(spans)) for code, spans in asked.items()}
+    return {
+        code: there
+        for code, spans in found.items()
+        if (there := [span for span in spans if meet(missing[code], *span)])
+    }
+
+
+def unwanted(entries: Iterable[Entry], source: str, now: int) -> list[Span]:
+    """When nobody wanted to hear a source: it was not among those that the settings name, or was not to be paid for."""
+    entries = list(entries)
+    left = [(one.since, _until(one, now)) for one in of_kind(Left, entries, source)]
+    spent = [one for one in of_kind(Outage, entries, source) if one.why.startswith(OVER_BUDGET)]
+    return union([*left, *((one.since, end_of(one, now)) for one in spent)])
 
 
 def _statuses(event: Event) -> Iterator[tuple[int, str]]:
@@ -185,7 +237,7 @@ def _heard(
         withheld=sum(
             one.posts for interval in during for one in interval.withheld if any(a <= one.at < b for a, b in active)
         ),
-        posts=sum(one.tagged.get(event.code, 0) if exact else one.posts for one in during),
+        posts=sum(one.tagged.get(event.code, 0) if exact else one.posts for one in during if one.wish is None),
         exact=exact,
         intervals=during,
         partly=length(intersection(asked, union(span for one in during for _, span in _refused(event.code, one)))),
@@ -224,9 +276,11 @@ def _in_force(code: str, interval: Interval) -> Iterator[Span]:
 
 
 def _refused(code: str, interval: Interval) -> Iterator[tuple[tuple[str, ...], Span]]:
+    """What this connection heard it without; where it did not hear it, another one may have, with all of it."""
+    heard = union(_in_force(code, interval))
     for one in interval.refused:
         if one.code == code:
-            for span in _within(interval, one):
+            for span in intersection(_within(interval, one), heard):
                 yield one.what, span
 
 

@@ -3,6 +3,9 @@
 A holder of the lease that was stopped for a while (SIGSTOP, a frozen machine) sends what its Kafka client had in hand
 once it goes on, when another holder has long heard the same posts again. Only posts of around a hand-over are in
 question; whether one stands already is then looked up by its id, as the other may not have heard it.
+
+So it is with what lies on the disk of a holder that was killed, or cut off from Kafka: a new one that resumes by a
+cursor hears it again, and while it catches up, each of the two may come to a post first.
 """
 
 from __future__ import annotations
@@ -21,6 +24,21 @@ class _Holder(Struct):
     since: int  # when it began, in milliseconds since 1970
     newest: int  # the beginning of its newest entry
     first: bool  # nobody is known to have listened before it
+    past: int = 0  # when its last connection was opened that is known
+    through: int | None = 0  # until when one delivered its past; None: it does still
+
+    def follow(self, interval: Interval) -> None:
+        """Take note of how far a connection is with the past that it delivers first."""
+        if interval.opened > self.past:
+            self.past = interval.opened
+            if interval.behind:
+                self.through = None
+            elif interval.since < interval.opened:  # it was through before anybody has looked
+                self.through = interval.until
+            elif self.through is None:
+                self.through = interval.opened
+        elif interval.opened == self.past and self.through is None and not interval.behind:
+            self.through = interval.until
 
 
 class Holders:
@@ -36,7 +54,9 @@ class Holders:
         """
         if not isinstance(entry, (Interval, Outage)) or not entry.generation:
             return
-        self._saw(entry.source, entry.generation, entry.opened if isinstance(entry, Interval) else entry.since)
+        holder = self._saw(entry.source, entry.generation, entry.opened if isinstance(entry, Interval) else entry.since)
+        if isinstance(entry, Interval) and holder.generation == entry.generation:
+            holder.follow(entry)
 
     def in_question(self, source: str, generation: int, received_at: int) -> bool:
         """Whether another holder may have sent a post too that this one received then; 0: no tracker has sent it.
@@ -49,7 +69,8 @@ class Holders:
         if known is None or (generation != known.generation and received_at >= known.newest):
             known = self._saw(source, generation, received_at)
         if generation == known.generation:
-            return not known.first and received_at < known.since + OVERLAP_MS
+            overlap = known.through is None or received_at < max(known.since, known.through) + OVERLAP_MS
+            return overlap and not known.first
         return True
 
     def _saw(self, source: str, generation: int, at: int) -> _Holder:

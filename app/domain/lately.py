@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from app.domain.events import Event
 from app.domain.heard import active_spans, to_ms
 
-SECONDS = 30.0  # how long an edit counts as lately; a stream that lags behind more than this is given up
+# How long an edit counts as lately: X's old rules go 30 s after it, and a stream that lags 30 s behind is given up.
+SECONDS = 60.0
 MOST_EVENTS = 200  # in one header
 _FIELDS = ("keywords", "accounts", "boxes", "languages")
 
@@ -91,6 +92,18 @@ def as_heard(event: Event, at: int) -> Event:
     if event.status in ("paused", "stopped") and any(start <= at < end for start, end in active_spans(event, at + 1)):
         return replace(wide, status="active")
     return wide
+
+
+def became(event: Event) -> int:
+    """When it came to select what it did at its version (milliseconds since 1970), as far as its history tells."""
+    edits = [
+        change.at
+        for change in event.history
+        if change.action == "edit"
+        and change.version <= event.version
+        and (not change.changed or not change.changed.keys().isdisjoint(_FIELDS))  # without: it is no longer known
+    ]
+    return to_ms(edits[-1]) if edits else 0
 
 
 def moments(events: Iterable[Event]) -> list[int]:

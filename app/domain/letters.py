@@ -29,6 +29,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     source: str = ""
     origin: str = ""
     received_at: int | None = None
+    as_of: int | None = None  # it belongs to the events as they were then, where that is not when it was received
+    event: str = ""  # code of the only event that it can belong to; else to any
 
     @property
     def kind(self) -> str:
@@ -59,7 +61,10 @@ def letter(
     def text(name: str) -> str:
         return (headers.get(name) or b"").decode("utf-8", "replace")
 
-    received = text("received_at")
+    def moment(name: str) -> int | None:
+        said = text(name)
+        return int(said) if said.isascii() and said.isdigit() and len(said) < 16 else None
+
     return Letter(
         id=(key or b"").decode("utf-8", "replace") or f"dead_letters:{partition}:{offset}:0",
         reason=text("reason") or "unknown",
@@ -70,7 +75,9 @@ def letter(
         size=size,
         source=text("source"),
         origin=text("origin"),
-        received_at=int(received) if received.isascii() and received.isdigit() and len(received) < 16 else None,
+        received_at=moment("received_at"),
+        as_of=moment("as_of"),
+        event=text("event"),
     )
 
 
@@ -89,11 +96,13 @@ def cannot_replay(one: Letter, prefix: str = "") -> str | None:
 
 
 def headers(one: Letter) -> Headers:
-    """Headers of the raw record that holds a letter's bytes once more: it is heard as it was then."""
+    """Headers of the raw record that holds a letter's bytes once more: it is heard as it was then, by whom it was."""
     told = {
         "source": one.source,
         "origin": one.origin or "replay",
         "received_at": str(one.at if one.received_at is None else one.received_at),
+        "as_of": "" if one.as_of is None else str(one.as_of),
+        "event": one.event,
         "letter": one.id,
     }
     return [(name, value.encode()) for name, value in told.items() if value]

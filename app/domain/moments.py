@@ -35,6 +35,18 @@ def moment(value: object) -> int | None:
         return _v1_moment(value) if len(value) == _V1_LENGTH and value[3] == " " else _iso_moment(value)
 
 
+def in_utc(at: datetime) -> datetime:
+    """A person's time in UTC. Raises ValueError, in words for them, where it has no zone or its year is none of ours.
+
+    Years at the ends of what Python can hold are refused: in another zone they would overflow, wherever they are shown.
+    """
+    if at.tzinfo is None:
+        raise ValueError(f"time {at.isoformat()} has no time zone")
+    if not 1 < at.year < 9999:
+        raise ValueError(f"time {at.isoformat()} is not within the years 2 to 9998")
+    return at.astimezone(UTC)
+
+
 def in_range(milliseconds: int) -> int | None:
     """The same number if it is a moment of the years 1970 to 9999, else None."""
     return milliseconds if 0 <= milliseconds < _END_MS else None

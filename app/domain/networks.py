@@ -83,7 +83,7 @@ def _retweets(row: Sequence[Any]) -> _Links:
 
 
 def _hashtags(row: Sequence[Any]) -> _Links:
-    tags = {tag.casefold(): tag for tag in reversed(row[3] or ())}
+    tags = {tag.casefold(): tag for tag in reversed(row[3] or ()) if tag}
     return [(folded, tag, 1) for folded, tag in tags.items()], combinations(sorted(tags), 2)
 
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from app.domain.addresses import post_address, web_address
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
-from app.domain.rows import Row
+from app.domain.rows import Row, post_of
+from app.domain.shown import is_sensitive
 
 MOST = 10  # of a partition
 MOST_TEXT = 600  # characters; a post of X is shorter unless its author pays
@@ -38,6 +39,7 @@ class NewPost(Struct, frozen=True, omit_defaults=True):
     matched: tuple[str, ...] = ()
     address: str = ""  # of its page at the platform
     media: str = ""  # address of a picture; nobody shall load it unasked
+    sensitive: bool = False  # as its author or source says
 
 
 class Newest(Struct, frozen=True):
@@ -92,6 +94,7 @@ def shortened(row: Row) -> NewPost:
         matched=tuple(row.line.matched)[:MOST_KEYWORDS],
         address=post_address(row.post.id) or "",
         media=web_address(text("media_url")) or "",
+        sensitive=is_sensitive(post_of(row.post.raw)),
     )
 
 

@@ -14,6 +14,9 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from app.domain.moments import in_utc
 
 Kind: TypeAlias = Literal["started", "stopped", "gap", "refused", "dead-letters", "budget", "test"]
 Phase: TypeAlias = Literal["once", "begun", "over"]
@@ -142,8 +145,8 @@ decode_mute = msgspec.json.Decoder(Mute).decode
 
 def check_mute(mute: Mute) -> Mute:
     """The mute. Raises ValueError, in words for its maker."""
-    if mute.until is not None and mute.until.tzinfo is None:
-        raise ValueError(f"time {mute.until.isoformat()} has no time zone")
+    if mute.until is not None:
+        mute = replace(mute, until=in_utc(mute.until))
     if mute.over(mute.at):
         raise ValueError("the mute would be over before it begins")
     if len(mute.why) > MAX_WHY:

@@ -2,6 +2,10 @@
 
 What comes then happened before the connection was made. Until the source has caught up, it is heard up to the time of
 the newest line that is kept, and not up to now.
+
+A connection that lives and brings nothing may have nothing more to bring, or be stalled. Where lines are dated, silence
+says that there is no more only after a line, and only of a time in which there may have been none: what it has not
+brought of more than that, another line must bring.
 """
 
 from __future__ import annotations
@@ -10,19 +14,25 @@ from __future__ import annotations
 NEW_MS = 5_000
 # The past comes without a pause; a sign of life after one says that there is no more of it.
 PAUSE_SECONDS = 5.0
+# For so long there may be no post in the past of a source whose lines are dated.
+NEAR_MS = 60_000
 # X's lines do not say when X has seen them, and X does not say that its past is through; five minutes of it, the most
 # that there is, come in less than this.
 UNTOLD_SECONDS = 60.0
 
 
 class Past:
-    """Of one connection. `reached` is in milliseconds since 1970, `now` in monotonic seconds."""
+    """Of one connection. `reached` is in milliseconds since 1970, `now` in monotonic seconds.
 
-    def __init__(self, since_ms: int, now: float) -> None:
+    `dated`: its lines tell when the source saw them.
+    """
+
+    def __init__(self, since_ms: int, now: float, *, dated: bool = False) -> None:
         self.reached = since_ms
         self.through = False  # it has caught up
-        self._line = now
-        self._untold = now + UNTOLD_SECONDS
+        self._dated = dated
+        self._line = None if dated else now
+        self._untold = float("inf") if dated else now + UNTOLD_SECONDS
 
     def heard(self, until_ms: int) -> int:
         """Up to when it is heard, if all that came until then is kept."""
@@ -32,9 +42,10 @@ class Past:
         """A line came."""
         self._line = now
 
-    def sign(self, now: float) -> None:
+    def sign(self, now: float, now_ms: int) -> None:
         """A sign of life came, and all lines before it are kept."""
-        self.through |= now - self._line >= PAUSE_SECONDS
+        if self._line is not None and (not self._dated or now_ms - self.reached < NEAR_MS):
+            self.through |= now - self._line >= PAUSE_SECONDS
 
     def tick(self, now: float) -> None:
         """To be called about once a second while the connection lasts."""

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 Rank: TypeAlias = Literal["viewer", "editor", "admin"]
 RANKS: tuple[Rank, ...] = get_args(Rank)
+_REMEMBERED = 8  # changes, of which others may have been made before it is looked whether one counts
 _NAME = re.compile(r"[\w][\w.@+-]{0,99}")
 _FOREIGN = re.compile(r"oidc:[^\s:][^\s]{0,199}")
 
@@ -38,7 +39,9 @@ class Person(Struct, frozen=True, kw_only=True):
     rank: Rank
     added: datetime
     by: str
-    epoch: int = 0  # of the tokens that count; those of an earlier one were revoked
+    epoch: int = 0  # of the tokens that count; a provider's count that it has issued later than this (s since 1970)
+    here: Literal["", "ranked", "removed"] = ""  # removed; or ranked: of one whom a provider vouches for, counts more
+    changes: tuple[str, ...] = ()  # marks of the last few, the newest last
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -48,6 +51,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     rank: Rank
     by: Literal["token", "session", "oidc", "open"]  # open: nobody is asked who they are
     session: str = ""  # id of the session, where there is one
+    epoch: int = 0  # of the person, as they were let in
+    until: int | None = None  # seconds since 1970: when a provider's token that lets them in expires
 
     def may(self, right: Right, owners: tuple[str, ...] = ()) -> bool:
         """Whether this person may do what needs the right, to an event with these owners where it is about one."""
@@ -68,6 +73,59 @@ def newcomer(name: str, rank: Rank, by: str, now: datetime) -> Person:
 def revoked(person: Person, now: datetime) -> Person:
     """The person, and no token counts that they have had until now."""
     return replace(person, epoch=max(person.epoch + 1, int(now.timestamp())))
+
+
+def ranked(known: Person | None, name: str, rank: Rank, by: str, now: datetime) -> Person:
+    """The person, who may be new, with a role that is given here. Raises ValueError where that is no name."""
+    if known is None or (known.here == "removed" and ":" not in name):
+        new = newcomer(check_name(name), rank, by, now)
+        person = replace(new, epoch=max(new.epoch, known.epoch)) if known else new
+    else:
+        person = replace(known, rank=rank)
+    return replace(person, here="ranked") if ":" in person.name else person
+
+
+def to_end(known: Person | None, name: str, by: str, now: datetime) -> Person | None:
+    """Somebody whose tokens are to end: whom a provider vouches for may be here who never signed in."""
+    return newcomer(name, "viewer", by, now) if known is None and ":" in name and is_name(name) else known
+
+
+def removed(person: Person, now: datetime) -> Person:
+    """What is left of the person: that they may not, be it that a provider vouches for them again.
+
+    A tombstone would not do: a change that was made before it was known would bring them back.
+    """
+    return replace(revoked(person, now), here="removed")
+
+
+def changed(known: Person | None, person: Person, mark: str) -> Person:
+    """The person as they are written: by a change with this mark, made of who was known."""
+    return replace(person, changes=(*(known.changes if known else ()), mark)[-_REMEMBERED:])
+
+
+def follows(later: Person, standing: Person) -> bool:
+    """Whether the later one stands from now on.
+
+    Of two that were made of the same one, the first in the topic stands for everybody; the other is passed over, and
+    its writer, who sees that its mark is missing, makes it anew. Should that one die in this moment, what was passed
+    over is the last word, which compaction keeps. Who begins to read with it does not know what later ones were made
+    of: these were made of what stood for everybody else, so they count.
+    """
+    if not later.changes or not standing.changes:
+        return True
+    *_, parent = (None, *later.changes[:-1])
+    return parent == standing.changes[-1] or (parent is not None and parent not in standing.changes)
+
+
+def vouched(known: Person | None, name: str, rank: Rank, issued: int, now: datetime) -> Person:
+    """Whom a provider's token names, issued then (seconds since 1970). Raises ValueError where it counts no more."""
+    if known is None:
+        return replace(newcomer(name, rank, "oidc", now), epoch=issued - 1)
+    if known.here == "removed":
+        raise ValueError("its bearer was removed here")
+    if issued <= known.epoch:
+        raise ValueError("the token was revoked")
+    return known if known.here == "ranked" else replace(known, rank=rank)
 
 
 def is_name(text: str) -> bool:

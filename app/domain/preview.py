@@ -19,6 +19,16 @@ from app.domain.shown import Shown
 Selection: TypeAlias = Literal["whole", "rules", "filter", "file"]
 Stop: TypeAlias = Literal["", "posts", "seconds"]
 
+MOST_POSTS = 20_000  # about two seconds of one core
+MOST_SECONDS = 8.0  # for reading; a person waits
+
+
+class Limits(Struct, frozen=True):
+    """How much is read at most."""
+
+    posts: int = MOST_POSTS
+    seconds: float = MOST_SECONDS
+
 
 class Heard(Struct, frozen=True):
     """Posts that were read of one source, and whether they can speak for it."""

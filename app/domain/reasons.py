@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from app.domain.coverage import IDLE, TOLD_MS, Interval, Outage
+from app.domain.coverage import IDLE, LOST, TOLD_MS, Interval, Outage
 
 NOT_YET = "not connected yet"
 NOT_ASKED = "the source was not asked for it"
@@ -85,6 +85,8 @@ def _not_asked(code: str, at: int, interval: Interval) -> str:
         if one.code == code and one.since <= at and (one.until is None or at < one.until)
         for why in one.what
     ]
+    if LOST in refused:
+        return LOST
     return f"{NOT_ASKED} ({'; '.join(refused)})" if refused else NOT_ASKED
 
 

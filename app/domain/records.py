@@ -15,6 +15,7 @@ from app.domain.moments import in_range
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 Origin: TypeAlias = Literal["live", "replay", "rematch", "search"]
+Cause: TypeAlias = Literal["unreadable", "too large", "not storable", "no command"]  # of a dead letter
 
 _ORIGINS = get_args(Origin)
 
@@ -32,6 +33,14 @@ class RawRecord(Struct, frozen=True):
     lately: str = ""  # see app.domain.lately
     again: bool = False  # a dead letter that somebody has sent once more
     generation: int = 0  # of the lease of the tracker that sent it; 0: no tracker has
+    as_of: int | None = None  # it belongs to the events as they were then, where that is not when it was received
+    event: str = ""  # code of the event whose wish to hear the past it answers: it belongs to no other
+    filtered: bool = False  # the tracker kept only what events wanted then, of a source that hands over all
+
+    @property
+    def wanted_at(self) -> int:
+        """When it was wanted: it belongs to the events as they were then, too (milliseconds since 1970)."""
+        return self.received_at if self.as_of is None else self.as_of
 
     @property
     def lines(self) -> list[bytes]:
@@ -53,6 +62,7 @@ class Line(Struct, frozen=True, array_like=True):
     matched: dict[str, str]
     again: bool = False  # see RawRecord
     generation: int = 0  # see RawRecord
+    as_of: int | None = None  # see RawRecord
 
     @property
     def position(self) -> tuple[int, int, int]:
@@ -76,11 +86,19 @@ class Way(Struct, frozen=True):
     source: str
     origin: str
     received_at: int
+    as_of: int | None = None
+    event: str = ""  # code of the only event that it can belong to
 
     def headers(self) -> Headers:
         """The same as headers, by the names that raw records have them by."""
-        told = {"source": self.source, "origin": self.origin, "received_at": str(self.received_at)}
-        return [(name, value.encode()) for name, value in told.items()]
+        told = {
+            "source": self.source,
+            "origin": self.origin,
+            "received_at": str(self.received_at),
+            "as_of": "" if self.as_of is None else str(self.as_of),
+            "event": self.event,
+        }
+        return [(name, value.encode()) for name, value in told.items() if value]
 
 
 class DeadLetter(Struct, frozen=True):
@@ -93,6 +111,7 @@ class DeadLetter(Struct, frozen=True):
     reason: str
     value: bytes
     way: Way | None = None  # how it came, where that is known
+    cause: Cause = "unreadable"  # of what kind the reason is; counted, not kept
 
     @property
     def id(self) -> str:
@@ -115,7 +134,15 @@ _lines_encoder = msgspec.json.Encoder()
 _lines_decoder = msgspec.json.Decoder(list[Line])
 
 
-def raw_headers(source: str, form: str, received_at: int, origin: Origin, connection: str = "") -> Headers:
+def raw_headers(
+    source: str,
+    form: str,
+    received_at: int,
+    origin: Origin,
+    connection: str = "",
+    as_of: int | None = None,
+    event: str = "",
+) -> Headers:
     """Headers of a raw record."""
     headers = {
         "source": source,
@@ -123,6 +150,8 @@ def raw_headers(source: str, form: str, received_at: int, origin: Origin, connec
         "received_at": str(received_at),
         "origin": origin,
         "connection": connection,
+        "as_of": "" if as_of is None else str(as_of),
+        "event": event,
     }
     return [(name, text.encode()) for name, text in headers.items() if text]
 
@@ -131,8 +160,7 @@ def raw_record(
     topic: str, partition: int, offset: int, value: bytes | None, headers: Mapping[str, bytes | None], timestamp_ms: int
 ) -> RawRecord:
     """A raw record from its Kafka parts; any header may be missing, null or nonsense."""
-    received = headers.get("received_at") or b""
-    moment = in_range(int(received)) if received.isdigit() and len(received) <= 15 else None
+    moment = _moment(headers.get("received_at"))
     origin = (headers.get("origin") or b"").decode("utf-8", "replace")
     return RawRecord(
         topic,
@@ -145,7 +173,14 @@ def raw_record(
         (headers.get("lately") or b"").decode("ascii", "replace"),
         bool(headers.get("letter")),
         _generation(headers.get("generation")),
+        _moment(headers.get("as_of")),
+        (headers.get("event") or b"").decode("utf-8", "replace"),
+        bool(headers.get("filtered")),
     )
+
+
+def _moment(said: bytes | None) -> int | None:
+    return in_range(int(said)) if said and said.isdigit() and len(said) <= 15 else None
 
 
 def _generation(said: bytes | None) -> int:

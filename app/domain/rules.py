@@ -40,7 +40,6 @@ class Plan(Struct, frozen=True):
 
     rules: tuple[Rule, ...] = ()
     refused: dict[str, tuple[str, ...]] = {}
-    full: bool = False  # some of that only for want of room
 
 
 class Difference(Struct, frozen=True):
@@ -85,11 +84,8 @@ def plan_rules(
     selectors first.
     """
     asked = [_asked(event, length, unusable or {}) for event in sorted(events, key=lambda event: event.code)]
-    needs = [len(one.fresh) for one in asked]
-    shares = fair_shares(needs, most)
-    for one, share in zip(asked, shares, strict=True):
+    for one, share in zip(asked, fair_shares([len(one.fresh) for one in asked], most), strict=True):
         _leave_out(one, share, most)
-    full = any(share < need for share, need in zip(shares, needs, strict=True))
     existing: dict[str, list[Rule]] = {}
     for rule in in_force:
         existing.setdefault(rule.tag, []).append(rule)
@@ -103,7 +99,6 @@ def plan_rules(
     return Plan(
         tuple(rule for rules in packed for rule in rules),
         {one.code: tuple(one.refused) for one in asked if one.refused},
-        full,
     )
 
 
@@ -136,6 +131,15 @@ def clauses_in(rule: Rule) -> list[str]:
     return list(_alternatives(restricted[1] if restricted else rule.value))
 
 
+def split(rule: Rule) -> list[Rule]:
+    """A rule that `plan_rules` has made as one rule for each of its clauses."""
+    restricted = _RESTRICTED.fullmatch(rule.value)
+    if restricted is None:
+        return [Rule(rule.tag, clause) for clause in _alternatives(rule.value)]
+    languages = rule.value[restricted.end(1) + len(") ") :]
+    return [Rule(rule.tag, f"({clause}) {languages}") for clause in _alternatives(restricted[1])]
+
+
 def fair_shares(needs: Sequence[int], most: int) -> list[int]:
     """As many as each needs, or else an equal share of what is left; the first ones get the remainder."""
     shares = [0] * len(needs)
@@ -155,7 +159,7 @@ def _asked(event: Event, length: int, unusable: Mapping[str, str]) -> _Asked:
         if (why := unusable.get(clause.text)) is not None:
             refused.append(f"{clause.selector}: {why}")
         elif len(clause.text) > room:
-            refused.append(f"{clause.selector}: X's rules have {length} characters, and this one needs more")
+            refused.append(f"{clause.selector}: it needs more than the {length} characters that X allows")
         else:
             selectors.setdefault(clause.text, []).append(clause.selector)
     one = _Asked(event.code, languages, length, room, list(selectors), selectors, refused)

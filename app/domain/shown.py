@@ -63,7 +63,7 @@ def shown(post: Post, matched: Mapping[str, str], *, source: str = "", received_
         matched=dict(matched),
         link=link_of(post.id, _column(values, "u_screen_name")),
         media=_media(post),
-        sensitive=_sensitive(post),
+        sensitive=is_sensitive(post),
     )
 
 
@@ -123,7 +123,8 @@ def _media(post: Post) -> int:
     return 0
 
 
-def _sensitive(post: Post) -> bool:
+def is_sensitive(post: Post) -> bool:
+    """Whether its author or source calls it so."""
     if post.wire == "bluesky":
         return bool(records(record(record(post.body.get("record")).get("labels")).get("values")))
     return truth(post.body.get("possibly_sensitive")) is True

@@ -49,11 +49,11 @@ def _is_own(row: Row, before: Standing) -> bool:
     origin = row.line.origin
     if row.line.again:
         return False  # which of several it is that stands cannot be told
-    if origin == "rematch":
-        # The event's version grows with each wish: what is older was written by an older rematch.
-        return before.origin == origin and before.version >= row.rematch
-    if origin == "search":
-        return before.origin == origin and before.received_at == row.line.received_at
+    if origin in ("rematch", "search"):
+        # Of the same raw record; and the event's version grows with each wish: what is older was written by an older
+        # rematch. What a source was asked for names no wish.
+        same = before.received_at == row.line.received_at
+        return before.origin == origin and same and before.version >= row.rematch
     if row.line.generation and before.origin == origin:
         return before.received_at == row.line.received_at
     return before.origin != "rematch"

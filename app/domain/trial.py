@@ -75,6 +75,10 @@ class Trial:
         """Of these, how many are selected."""
         return self._hits.total()
 
+    @property
+    def _records(self) -> int:
+        return sum(stretch.records for stretch in self._stretches.values())
+
     def take(self, window: Window, records: Iterable[RawRecord]) -> None:
         """Records of a window were read."""
         for record in records:
@@ -135,10 +139,13 @@ class Trial:
             return "file"
         if record.source in X_SOURCES:
             return "rules"
-        return "filter" if self._filtered and record.source == "bluesky" else "whole"
+        chosen = record.filtered or record.event or (self._filtered and record.source == "bluesky")
+        return "filter" if chosen else "whole"
 
     def result(self, records_kept: int, stopped_by: Stop) -> Preview:
         """What comes of it, of so many records that there were to read."""
+        if self._records >= records_kept:
+            stopped_by = ""  # a limit was met by the last of them, and nothing was left out
         hours = (self._timely[1] - self._timely[0]) / _HOUR_MS if self._timely else 0.0
         bins = self._bins(records_kept)
         basis = self._basis(records_kept, stopped_by)
@@ -228,7 +235,7 @@ class Trial:
             until=self._all[1] if self._all else None,
             posts=self.posts,
             posts_about=round(self._posts_about(records_kept)),
-            records=sum(stretch.records for stretch in self._stretches.values()),
+            records=self._records,
             records_kept=records_kept,
             stopped_by=stopped_by,
             duplicates=self._duplicates,

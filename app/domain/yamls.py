@@ -33,6 +33,7 @@ class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     start: datetime | msgspec.UnsetType | None = msgspec.UNSET
     end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    hot: bool | msgspec.UnsetType = msgspec.UNSET
     owners: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
     @property
@@ -59,7 +60,7 @@ def _plain(event: Event) -> dict[str, Any]:
     return {
         name: [list(one) if isinstance(one, tuple) else one for one in value] if isinstance(value, tuple) else value
         for name, value in fields.items()
-        if value not in ((), None)
+        if value not in ((), None, False)
     }
 
 
@@ -67,7 +68,7 @@ def read(text: str) -> list[Written]:
     """The events of a file. Raises ValueError, in words for its writer."""
     try:
         _check_events(text)
-        found = msgspec.convert(yaml.load(text, _Strict), File)  # noqa: S506 -- a safe loader's heir
+        found = msgspec.convert(_loaded(text), File)
     except yaml.MarkedYAMLError as wrong:
         where = f"line {wrong.problem_mark.line + 1}: " if wrong.problem_mark else ""
         raise ValueError(f"this is no YAML: {where}{wrong.problem or wrong.context}") from None
@@ -84,6 +85,15 @@ def read(text: str) -> list[Written]:
             raise ValueError(f"event {one.code!r} is there twice")
         seen.add(one.code)
     return list(found.events)
+
+
+def _loaded(text: str) -> object:
+    try:
+        return yaml.load(text, _Strict)  # noqa: S506 -- a safe loader's heir
+    except (yaml.YAMLError, UnicodeEncodeError):
+        raise
+    except (LookupError, AttributeError, TypeError, ValueError):  # how PyYAML takes what a tag or a form does not fit
+        raise ValueError("this is no YAML: a value is not what it looks like; put texts in quotes") from None
 
 
 def _check_events(text: str) -> None:

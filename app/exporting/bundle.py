@@ -36,7 +36,7 @@ def length(parts: tuple[Member, ...]) -> int:
 
 
 def blocks(parts: tuple[Member, ...], made: datetime) -> Iterator[bytes]:
-    """The tar, piece by piece. Blocks; raises OSError."""
+    """The tar, piece by piece, none of them empty. Blocks; raises OSError."""
     for one in parts:
         yield _header(one, made)
         with one.path.open("rb") as file:
@@ -47,7 +47,8 @@ def blocks(parts: tuple[Member, ...], made: datetime) -> Iterator[bytes]:
                     raise OSError(f"{one.path} has become shorter")
                 left -= len(block)
                 yield block
-        yield bytes(_gap(one.size))
+        if gap := _gap(one.size):
+            yield bytes(gap)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 

@@ -33,8 +33,13 @@ def header(columns: Sequence[str], *, bom: bool) -> bytes:
 
 def encoder(columns: Sequence[str], *, bom: bool) -> Callable[[Iterable[RowValues]], bytes]:
     """What makes lines of rows. With `bom`, texts that look like numbers are kept from being read as such, too."""
+    return encoder_of([EXPORTED[name] for name in columns], bom=bom)
+
+
+def encoder_of(kinds: Sequence[str], *, bom: bool) -> Callable[[Iterable[RowValues]], bytes]:
+    """The same for columns of these kinds."""
     defuse = _for_spreadsheets if bom else defused
-    cells = [_cell(EXPORTED[name], defuse) for name in columns]
+    cells = [_cell(kind, defuse) for kind in kinds]
 
     def encode(rows: Iterable[RowValues]) -> bytes:
         lines = [
@@ -76,6 +81,7 @@ def _json(value: Any) -> str:
 
 _CELLS: dict[str, Callable[[Any], str]] = {
     "int": str,
+    "double": repr,
     "boolean": lambda value: "true" if value else "false",
     "timestamp": text_of,
     "uuid": lambda value: _quoted(str(value)),

@@ -29,9 +29,8 @@ from app.settings import Settings
 KEEP_SECONDS = 1.0  # between two places to go on from; a kill costs as much work, and a bucket's
 LOCK_SECONDS = 15.0
 _BLOCK = 1024 * 1024
-_STARTED = "job.json"
 # In the directory; who calls gives them their names.
-DATA, MANIFEST = "data", "manifest.json"
+DATA, MANIFEST, STARTED = "data", "manifest.json", "job.json"
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -72,7 +71,7 @@ def run(
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with _locked(work):
+        with locked(work):
             return _written(work, job) or _run(settings, job, work, tell, allow)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -145,7 +144,7 @@ def _started(work: Path, job: Job, stored: Stored) -> _Started:
     started = _read(work)
     if started is None:
         started = _Started(job, stored.buckets())
-        write_whole(work / _STARTED, msgspec.json.encode(started))
+        write_whole(work / STARTED, msgspec.json.encode(started))
     elif not started.job.is_same_as(job):
         raise UserError(f"{work} is of another export, which was not finished; remove it, or repeat that one")
     return started
@@ -153,7 +152,7 @@ def _started(work: Path, job: Job, stored: Stored) -> _Started:
 
 def _read(work: Path) -> _Started | None:
     try:
-        return msgspec.json.decode((work / _STARTED).read_bytes(), type=_Started)
+        return msgspec.json.decode((work / STARTED).read_bytes(), type=_Started)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError:
@@ -181,7 +180,7 @@ def _written(work: Path, job: Job) -> File | None:
 
 
 @contextmanager
-def _locked(work: Path) -> Iterator[None]:
+def locked(work: Path) -> Iterator[None]:
     """Nobody else works in the directory meanwhile. Raises UserError."""
     with (work / "lock").open("w") as file:
         deadline = monotonic() + LOCK_SECONDS

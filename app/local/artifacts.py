@@ -1,4 +1,4 @@
-"""The jars of Kafka and Cassandra, fetched once into the user's cache by the Ivy that pyspark carries.
+"""The jars of Kafka, Cassandra and Spark's connector, fetched once into the user's cache by pyspark's own Ivy.
 
 `jars/NAME.sha256` lists every jar and its hash, so what runs is what was tested. After a change of version,
 `python -m app.local.artifacts` (part of `make lock`) fetches anew and writes the lists.
@@ -23,11 +23,12 @@ from app.errors import UserError
 from app.local.java import Java, trust_options
 
 Report = Callable[[str], None]
+NO_PYSPARK = "pyspark is not installed; install the extra 'local' (`make setup` does)"
 
 STALLED = 90.0  # seconds without a word from Ivy; a jar takes less than one
 FETCH_TIMEOUT = 1800.0
 REPORT_EVERY = 5.0
-ROOM_NEEDED = 500 * 2**20  # both sets, their archives in Ivy's cache, and some
+ROOM_NEEDED = 500 * 2**20  # all sets, their archives in Ivy's cache, and some
 
 # Two jars of one module differ only by classifier; without it in the name Ivy refuses to copy either.
 PATTERN = "[artifact]-[revision](-[classifier]).[ext]"
@@ -45,7 +46,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Artifacts:
-    """A server's published jars with everything they need at run time."""
+    """Published jars with everything they need at run time."""
 
     name: str
     version: str
@@ -80,6 +81,11 @@ CASSANDRA = Artifacts(
     "5.0.9",
     # jnr-ffi asks for jffi twice, with and without its native part; Ivy then takes one of them only.
     (("org.apache.cassandra", "cassandra-all", "5.0.9"), ("com.github.jnr", "jffi", "1.3.11")),
+)
+CONNECTOR = Artifacts(
+    "Spark-Cassandra-Connector",
+    "3.5.1",
+    (("com.datastax.spark", "spark-cassandra-connector_2.12", "3.5.1"),),  # 2.12 is the Scala of pyspark's jars
 )
 
 
@@ -205,7 +211,7 @@ def _watch(ivy: subprocess.Popen[bytes], log: Path, wanted: Artifacts, report: R
 def _ivy_jar() -> Path:
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise UserError("pyspark is not installed; install the extra 'local' (make .venv does)")
+        raise UserError(NO_PYSPARK)
     found = sorted((Path(spec.origin).parent / "jars").glob("ivy-*.jar"))
     if not found:
         raise UserError(f"pyspark in {Path(spec.origin).parent} carries no Ivy")
@@ -221,8 +227,8 @@ def _proxy_options() -> list[str]:
 
 
 def write_lists(java: Java, report: Report) -> None:
-    """Fetch both servers and write the lists of their jars."""
-    for wanted in (KAFKA, CASSANDRA):
+    """Fetch all and write the lists of their jars."""
+    for wanted in (KAFKA, CASSANDRA, CONNECTOR):
         work = cache_dir() / f"{wanted.name.lower()}-lists"
         work.mkdir(parents=True, exist_ok=True)
         with _locked(work / ".lock", wanted, report) as lock:

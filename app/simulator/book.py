@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import count
+from time import monotonic
 from typing import Any, NamedTuple
 
 import orjson
@@ -24,15 +25,17 @@ class Limits(Struct, frozen=True):
 
     rules: int = 1000
     rule_length: int = 1024
+    rule_delay: float = 0.0  # seconds from the answer until a rule is in force
 
 
 class Rule(NamedTuple):
-    """A rule in force."""
+    """A rule of the account."""
 
     id: str
     value: str
     tag: str
     test: Test
+    since: float  # in force from then on, monotonic
 
     @property
     def told(self) -> dict[str, str]:
@@ -48,23 +51,33 @@ class Matched(NamedTuple):
 
 
 class RuleBook:
-    """Rules are in force from the moment they are added until they are deleted; both are logged."""
+    """Rules are in force from when they are added, or some time later, until they are deleted; both are logged."""
 
     def __init__(self, limits: Limits, log: Log) -> None:
         self._limits = limits
         self._log = log
         self._rules: dict[str, Rule] = {}
         self._ids = count(_FIRST_ID)
-        self.version = 0  # rises with every change
+        self._changes = 0
+        self._coming: list[float] = []  # when rules will be in force, the first one first
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what is in force."""
+        while self._coming and self._coming[0] <= monotonic():
+            del self._coming[0]
+            self._changes += 1
+        return self._changes
 
     @property
     def rules(self) -> Iterable[Rule]:
-        """Those in force."""
+        """Those of the account."""
         return self._rules.values()
 
     def match(self, seen: Seen) -> Matched | None:
-        """The rules that a post matches; None where it matches none."""
-        found = [rule for rule in self._rules.values() if rule.test(seen)]
+        """The rules in force that a post matches; None where it matches none."""
+        now = monotonic()
+        found = [rule for rule in self._rules.values() if rule.since <= now and rule.test(seen)]
         if not found:
             return None
         tags = tuple(dict.fromkeys(rule.tag for rule in found))
@@ -103,7 +116,7 @@ class RuleBook:
             for rule in created:
                 self._rules[rule.id] = rule
                 self._log.rule("rule added", rule.id, rule.value, rule.tag)
-            self.version += bool(created)
+                self._coming.append(rule.since)
         summary = {
             "created": len(created),
             "not_created": len(errors),
@@ -138,7 +151,7 @@ class RuleBook:
             for number in gone:
                 rule = self._rules.pop(number)
                 self._log.rule("rule removed", rule.id, rule.value, rule.tag)
-            self.version += bool(gone)
+            self._changes += bool(gone)
         answer: dict[str, Any] = {
             "meta": {"sent": _now(), "summary": {"deleted": len(gone), "not_deleted": len(errors)}}
         }
@@ -154,7 +167,8 @@ class RuleBook:
             )
         if tag is not None and len(tag) > _MOST_TAG:
             raise InvalidRule(f"Tag is longer than {_MOST_TAG} characters")
-        return Rule(str(next(self._ids)), value, tag or "", parse(value))
+        since = monotonic() + self._limits.rule_delay
+        return Rule(str(next(self._ids)), value, tag or "", parse(value), since)
 
     def _over_cap(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         detail = f"Rules cap is {self._limits.rules}, and {len(self._rules)} are in force; {len(items)} more were sent."

@@ -14,6 +14,7 @@ from app.simulator.log import SENT
 
 # A reader that lags behind by so much is disconnected, as sources do.
 MOST_UNREAD = 64 * 1024 * 1024
+_MOST_HELD = 100_000  # lines that a mood holds back; more are not sent
 
 Pack = Callable[[Sequence[bytes]], bytes]
 Tell = Callable[[str], None]  # is told why a line was not sent, or SENT
@@ -83,7 +84,7 @@ class Connection:
             self._dripping = asyncio.create_task(self._drip(fault.interval))
 
     def recover(self) -> None:
-        """Be good again; what was dripping goes out at once."""
+        """Be good again; what was held back goes out at once."""
         if self._mood in ("half_open", "slow_drip") and not self._transport.is_closing():
             self._transport.resume_reading()
         self._mood = None
@@ -104,7 +105,7 @@ class Connection:
         elif mood is None:
             self._lines.append(line)
             tell(SENT)
-        elif mood == "slow_drip":
+        elif mood in ("slow_drip", "stall") and len(self._drips) < _MOST_HELD:
             self._drips.append(_Dripping(self._manner.pack([line]), tell))
         else:
             tell(mood)
@@ -156,12 +157,12 @@ class Connection:
         self.say(self._manner.broken)
 
     def end(self, why: str, last: bytes = b"") -> None:
-        """Close in good order, after a last message perhaps; a half-open one is left as it is, what drips is cut."""
+        """Close in good order, after a last message perhaps; a half-open one is left as it is, what waits is cut."""
         if self.ended:
             return
-        if (mood := self.mood) in ("half_open", "slow_drip"):
+        if (mood := self.mood) in ("half_open", "slow_drip", "stall"):
             self._over(why)
-            if mood == "slow_drip":
+            if mood != "half_open":
                 self._transport.close()
             return
         self.recover()
@@ -184,7 +185,7 @@ class Connection:
             self._dripping.cancel()
         while self._drips:
             if tell := self._drips.popleft().tell:
-                tell("slow_drip")
+                tell(self._mood or "slow_drip")
         if self._mood != "half_open":
             self.gone.set()
 

@@ -11,16 +11,18 @@ from msgspec import Struct
 Wire: TypeAlias = Literal["x", "v1", "jetstream"]
 WIRES: tuple[Wire, ...] = get_args(Wire)
 # How a connection misbehaves for a time.
-Mood: TypeAlias = Literal["silence_with_keepalive", "silence", "half_open", "slow_drip"]
+Mood: TypeAlias = Literal["silence_with_keepalive", "silence", "half_open", "slow_drip", "stall"]
 MOODS: tuple[Mood, ...] = get_args(Mood)
 Kind: TypeAlias = Literal[
     "silence_with_keepalive",
     "silence",
     "half_open",
     "slow_drip",
+    "stall",
     "cut",
     "end",
     "status",
+    "rules_status",
     "too_many_connections",
     "evict",
     "duplicates",
@@ -38,12 +40,12 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind
     wire: Literal["x", "v1", "jetstream", "all"] = "all"
     seconds: float | None = None  # how long a mood lasts; without, until `clear`
-    count: int = 1  # posts or connects that it hits
+    count: int = 1  # posts or requests that it hits
     status: int = 503
     interval: float = 0.2  # seconds between the bytes of slow_drip
     later: bool = False  # a mood also takes hold of connections made while it lasts
     code: int = 0  # of v1.1's disconnect message; 0: 12, shed load
-    retry_after: int | None = None  # seconds, told with `status`
+    retry_after: int | None = None  # seconds, told with the status
 
 
 class BadFault(Exception):
@@ -67,6 +69,7 @@ class Pending(Struct):
     """What is still to go wrong on one wire."""
 
     statuses: list[tuple[int, int | None]] = []  # of the next connects, with Retry-After
+    rules_statuses: list[tuple[int, int | None]] = []  # of the next requests for rules
     too_many: int = 0  # connects to be refused
     evicts: bool = False  # a second connection ends the first
     duplicates: int = 0  # posts to be sent twice
@@ -81,6 +84,8 @@ class Pending(Struct):
         match fault.kind:
             case "status":
                 self.statuses += [(fault.status, fault.retry_after)] * fault.count
+            case "rules_status":
+                self.rules_statuses += [(fault.status, fault.retry_after)] * fault.count
             case "too_many_connections":
                 self.too_many += fault.count
             case "evict":

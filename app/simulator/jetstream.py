@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from app.simulator import dictionary, websocket
 from app.simulator.account import Account, Arisen, Manners, Refusal
@@ -141,7 +141,7 @@ class Jetstream:
     ) -> web.StreamResponse:
         if refusal := self.account.admit():
             return _refused(refusal)
-        socket = web.WebSocketResponse(protocols=(PROTOCOL,) if wanted.newer else (), compress=False)
+        socket = web.WebSocketResponse(protocols=(PROTOCOL,) if wanted.newer else (), autoping=False, compress=False)
         await socket.prepare(request)
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
@@ -168,9 +168,10 @@ class Jetstream:
 
 
 async def _read(socket: web.WebSocketResponse, connection: Connection) -> None:
-    """Answer pings, and heed the client's end."""
-    async for _ in socket:
-        pass
+    """Answer pings, unless it is to be silent, and heed the client's end."""
+    async for message in socket:
+        if message.type is WSMsgType.PING and connection.mood != "silence":
+            await socket.pong(message.data)
     connection.lost()
 
 

@@ -36,7 +36,7 @@ class Post(Struct, tag="post", tag_field="what", frozen=True):
 
 
 class RuleChange(Struct, tag="rule", tag_field="what", frozen=True):
-    """A rule came into force or ended."""
+    """A rule was added, and is in force after the delay that X is to have; or it ended."""
 
     seq: int
     at: float

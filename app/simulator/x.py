@@ -110,15 +110,22 @@ class X:
                 self.account.spread(post, [connection], again=True)
         connection.flush()
 
-    async def _list_rules(self, request: web.Request) -> web.Response:
+    def _no_rules(self, request: web.Request) -> web.Response | None:
+        """What is against a request for rules."""
         if not may(request, self._token):
             return problem(401)
+        faults = self.account.pending.rules_statuses
+        return problem(*faults.pop(0)) if faults else None
+
+    async def _list_rules(self, request: web.Request) -> web.Response:
+        if refused := self._no_rules(request):
+            return refused
         ids = [number for number in request.query.get("ids", "").split(",") if number]
         return web.json_response(self.book.listed(ids))
 
     async def _change_rules(self, request: web.Request) -> web.Response:
-        if not may(request, self._token):
-            return problem(401)
+        if refused := self._no_rules(request):
+            return refused
         try:
             body = orjson.loads(await request.read())
         except orjson.JSONDecodeError:
@@ -140,7 +147,7 @@ class X:
         try:
             return web.json_response(self.memory.search(request.query))
         except ValueError as wrong:
-            return invalid(str(wrong))
+            return _wrong_parameter(request, wrong)
 
     async def _counts(self, request: web.Request) -> web.Response:
         if not may(request, self._token):
@@ -148,7 +155,7 @@ class X:
         try:
             return web.json_response(self.memory.counts(request.query))
         except ValueError as wrong:
-            return invalid(str(wrong))
+            return _wrong_parameter(request, wrong)
 
     async def _list_connections(self, request: web.Request) -> web.Response:
         if not may(request, self._token):
@@ -194,10 +201,16 @@ def problem(status: int, retry_after: int | None = None) -> web.Response:
     return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
-def invalid(message: str) -> web.Response:
-    """A request that X does not understand."""
+def _wrong_parameter(request: web.Request, wrong: ValueError) -> web.Response:
+    """The answer to a search whose message begins with the name of what is wrong."""
+    name = str(wrong).partition(":")[0]
+    return invalid(str(wrong), {name: [request.query[name]]} if name in request.query else None)
+
+
+def invalid(message: str, parameters: dict[str, list[str]] | None = None) -> web.Response:
+    """A request that X does not understand; of a search it names the parameters, with their values."""
     body = {
-        "errors": [{"message": message}],
+        "errors": [{"message": message} | ({"parameters": parameters} if parameters else {})],
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": f"{PROBLEMS}/invalid-request",

@@ -15,6 +15,9 @@ from app.sources.source import Broken, Trouble
 
 _CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 30.0
+# Of an answer that refuses a stream the status says enough: the rest may drip without end.
+_REASON_SECONDS = 5.0
+_REASON_BYTES = 64 * 1024
 
 
 class Account:
@@ -38,7 +41,7 @@ class Account:
         except TimeoutError:
             raise Broken(Trouble.NETWORK, f"{host_of(url)} does not answer") from None
         if answer.status != 200:
-            raise refusal(answer.status, answer.headers, await _body_of(answer), name)
+            raise refusal(answer.status, answer.headers, await _beginning_of(answer), name)
         return answer
 
     async def close(self) -> None:
@@ -72,3 +75,17 @@ async def _body_of(answer: aiohttp.ClientResponse) -> bytes:
             return await answer.read()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise Broken(Trouble.NETWORK, f"{host_of(answer.url)} broke off ({why(error)})") from error
+
+
+async def _beginning_of(answer: aiohttp.ClientResponse) -> bytes:
+    """Of the body what comes soon, and is not large."""
+    body = b""
+    try:
+        async with asyncio.timeout(_REASON_SECONDS):
+            while len(body) < _REASON_BYTES and (piece := await answer.content.read(_REASON_BYTES - len(body))):
+                body += piece
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass  # the status stands
+    finally:
+        answer.close()
+    return body

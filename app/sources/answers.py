@@ -11,13 +11,15 @@ import orjson
 from app.sources.source import Broken, Trouble
 
 _LONGEST = 200
+_CROWDED = "Exceeded connection limit"
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> Broken:
     """The trouble behind a status that is no success; `asked` says what was asked for, e.g. "the stream"."""
     said = _said(body)
     issue = connection_issue(body)
-    if issue == "TooManyConnections":
+    # v1.1 has the same status for a rate limit; only its words tell them apart.
+    if issue == "TooManyConnections" or (status == 420 and _CROWDED in said):
         return Broken(Trouble.CONNECTIONS, f"X refuses a second connection of this account ({said})")
     if issue == "RuleConfigurationIssue":
         return Broken(Trouble.HTTP, f"X has no rule to listen for ({said})")
@@ -29,6 +31,17 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) ->
     return Broken(
         Trouble.HTTP, f"X answered {status} for {asked}: {said}", retry_after=_seconds(headers.get("retry-after"))
     )
+
+
+def wrong_query(body: bytes) -> str | None:
+    """What is wrong with the query of a search; None where it is something else.
+
+    X names the parameters that it refuses, each with its value (its page "Response codes").
+    """
+    for error in errors_of(body):
+        if isinstance(parameters := error.get("parameters"), dict) and "query" in parameters:
+            return " ".join(str(error.get("message") or "X does not say why").split())[:_LONGEST]
+    return None
 
 
 def connection_issue(body: bytes) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -86,7 +87,8 @@ class Frames:
             self._waiting.append(data)
             self._size += len(data)
         elif kind == aiohttp.WSMsgType.PING:
-            await self._socket.pong(data)
+            with suppress(aiohttp.ClientConnectionError):  # it may lie before the end of a connection that is gone
+                await self._socket.pong(data)
         elif kind != aiohttp.WSMsgType.PONG:
             raise Broken(Trouble.ENDED, f"{self._host}: {self._farewell(kind, data, extra)}")
 

@@ -24,7 +24,8 @@ _MICROSECONDS = 1000  # in a millisecond
 _REWIND_MS = 2_000
 # When a line was heard is told by our clock, which may be ahead; what was seen before may still have been on its way.
 _REWIND_OUR_CLOCK_MS = 10_000
-# The v1 wire does not say that it no longer has what was asked for; it never is without a post for so long.
+# The v1 wire does not say that it no longer has what was asked for, and on the newer one a cursor of another server may
+# lie ahead: Bluesky never is without a post for so long.
 _GAP_MS = 60_000
 
 
@@ -133,10 +134,9 @@ def cursor_at(heard_ms: int | None) -> int | None:
     return None if heard_ms is None else max(0, heard_ms - _REWIND_OUR_CLOCK_MS) * _MICROSECONDS
 
 
-def begins_late(line: bytes, cursor: int) -> int | None:
-    """Where the v1 wire begins (milliseconds), if that is so late after the cursor that there is a gap between."""
-    at = fact_v1(line).seen_ms
-    return at if at is not None and at - cursor // _MICROSECONDS > _GAP_MS else None
+def begins_late(seen_ms: int | None, asked_ms: int) -> bool:
+    """Whether a first line is so late after what was asked for that there is a gap between."""
+    return seen_ms is not None and seen_ms - asked_ms > _GAP_MS
 
 
 def stream_url(base: URL, wire: Wire, cursor: int | None, dictionary: int | None = None) -> URL:

@@ -1,7 +1,8 @@
 """The v1.1 `statuses/filter` wire: kept for servers that speak it, and for the simulator.
 
 One form of keywords, accounts and places for the whole connection, so other keywords need another connection: the new
-one is opened before the old one is left, and what the old one has sent until then is still read.
+one is opened before the old one is left, and what the old one has sent until then is still read. Where the server takes
+no second one, the old one is left first, and the time between is one without a connection.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from app.domain.track import Form, form_of
 from app.settings import Settings
 from app.sources.account import Account
 from app.sources.lines import Splitter, ended
-from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
+from app.sources.source import Broken, Fact, Opened, Resume, Selection, Sure, Trouble, need
 
 _PATH = "1.1/statuses/filter.json"
 _REST_SECONDS = 2.0  # of a line that has begun on a connection that is being left
@@ -58,7 +59,9 @@ class XV1:
     name = "x-v1"
     form = "v1"
     silent_seconds = 90.0  # a keep-alive comes every 30 s, and may be missing twice ("Stalls")
+    again_seconds = 900.0
     selective = True
+    filtered = False
 
     def __init__(self, settings: Settings) -> None:
         self._url = URL(settings.x_v1_url.rstrip("/")) / _PATH
@@ -67,16 +70,19 @@ class XV1:
         self._form = Form()
         self._current: aiohttp.ClientResponse | None = None  # that `listen` reads
         self._next: aiohttp.ClientResponse | None = None  # that it is to read instead
+        self._only_one = False  # the server takes no second one: the current one is to be left
         self._changing = False  # a next one is being made, and the server may end the current one for it
+        self._gap = False  # the current one has ended before the next one was made
         self._changed = asyncio.Event()  # it is made, or has failed
         self._lock = asyncio.Lock()
 
-    async def select(self, events: Sequence[Event]) -> Selection:
+    async def select(self, events: Sequence[Event], sure: Sure) -> Selection:
         """Take the events for the next connection; while it listens, make that connection now."""
         async with self._lock:
             form, refused = form_of(events)
             if form != self._form:
                 if self._current is not None and form:
+                    need(sure)  # the server would end the connection of whoever has the lease by now
                     await self._change(form)
                 self._form = form
             return Selection({event.code: event.version for event in events}, refused)
@@ -85,11 +91,14 @@ class XV1:
         """The stream; Opened again after each change of keywords. It cannot hear the past."""
         async with self._lock:
             current = self._current = await self._open(self._form)
+            self._only_one = False
         self._changed.clear()
+        self._gap = False
         note = ""
         try:
             while True:
-                yield Opened(note=note)
+                yield Opened(note=note, gapless=not self._gap)
+                self._gap = False
                 async with aclosing(self._until_change(current)) as several:
                     async for lines in several:
                         yield lines
@@ -118,7 +127,7 @@ class XV1:
             return Fact(withheld=read.limit.track)
         if (end := read.disconnect) is not None:
             kinds = dict.fromkeys(_CROWDED, Trouble.CONNECTIONS) | {_REVOKED: Trouble.DENIED}
-            trouble = kinds.get(end.code, Trouble.ENDED)
+            trouble = kinds.get(end.code, Trouble.DISCONNECTED)
             newer = "another connection of this account has taken its place; " if end.code in _CROWDED else ""
             return Fact(ends=f"{_SERVER}: {newer}{end.reason or 'disconnect'} (code {end.code})", trouble=trouble)
         return Fact()
@@ -136,16 +145,16 @@ class XV1:
         return await self._account.open_stream("POST", self._url, _SERVER, data=form.fields)
 
     async def _change(self, form: Form) -> None:
-        """Open a connection with the other keywords beside the old one; or instead of it, where only one may be."""
+        """Open a connection with the other keywords beside the old one, or have that one left where only one may be."""
         self._changing = True
         try:
             try:
                 answer = await self._open(form)
             except Broken as broken:
-                if broken.trouble not in (Trouble.CONNECTIONS, Trouble.RATE) or self._current is None:
+                if broken.trouble is not Trouble.CONNECTIONS or self._current is None:
                     raise
-                self._current.close()
-                answer = await self._open(form)
+                self._only_one = True
+                return
             if self._next is not None:
                 self._next.close()
             self._next = answer
@@ -156,13 +165,17 @@ class XV1:
     async def _until_change(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
         """Lines until there is a next connection, and those that have come by then. Raises Broken if it ends before."""
         splitter = Splitter()
-        while self._next is None:
+        while self._next is None and not self._only_one:
             try:
                 piece = await self._piece(answer)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                self._gap = self._changing
                 await self._outlived(ended(_SERVER, error))
             else:
                 if piece == b"":
+                    self._gap = self._changing
+                    if self._gap:
+                        yield []  # the server has ended it, perhaps for the next one: it was heard until now
                     await self._outlived(ended(_SERVER))
                 elif piece is not None:
                     lines = self._without_eviction(splitter.feed(piece))
@@ -171,6 +184,8 @@ class XV1:
         with suppress(aiohttp.ClientError, OSError, TimeoutError):
             while rest := answer.content.read_nowait() or (splitter.begun and await _rest_of_line(answer)):
                 yield self._without_eviction(splitter.feed(rest))
+        if self._next is None:
+            raise Broken(Trouble.ENDED, f"{_SERVER} takes one connection, and has to be asked anew for other keywords")
 
     async def _piece(self, answer: aiohttp.ClientResponse) -> bytes | None:
         """What comes next, empty at the end; None once a change is over."""

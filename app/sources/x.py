@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -14,12 +14,13 @@ import orjson
 from msgspec import Struct
 
 from app.domain.events import Event
-from app.domain.rules import TAG_MARK, plan_rules
+from app.domain.records import Origin
+from app.domain.rules import TAG_MARK, Rule, plan_rules, split
 from app.settings import Settings
 from app.sources.lines import lines_of
-from app.sources.source import Broken, Fact, Found, Opened, Place, Resume, Selection, Trouble
+from app.sources.source import Asking, Broken, Fact, Found, Opened, Place, Query, Resume, Selection, Sure, Trouble
 from app.sources.v1 import Limit
-from app.sources.x_client import CONNECTIONS, QUERY_LENGTH, SEARCH, Client
+from app.sources.x_client import CONNECTIONS, SEARCH, Client, WrongQuery
 from app.sources.x_rules import RuleKeeper
 
 # What the columns are made of (docs/columns.md); X sends only id and text unasked.
@@ -71,6 +72,8 @@ class X:
     form = "v2"
     silent_seconds = 25.0  # a keep-alive comes every 20 s
     selective = True
+    filtered = False
+    finds: Origin = "search"
     reach_ms = 7 * 24 * 3_600_000  # of recent search
 
     def __init__(self, settings: Settings) -> None:
@@ -79,12 +82,13 @@ class X:
         # Deployments that share an account must not remove each other's rules.
         self._mark = f"{TAG_MARK}{settings.topic_prefix}:" if settings.topic_prefix else TAG_MARK
         self._keeper = RuleKeeper(self._client, self._mark, settings.x_rules, settings.x_rule_length)
+        self.again_seconds = settings.x_rules_seconds
         self._backfill_minutes = settings.x_backfill_minutes
-        self._query_length = min(QUERY_LENGTH, settings.x_rule_length)
+        self._query_length = settings.x_query_length
 
-    async def select(self, events: Sequence[Event]) -> Selection:
-        """Have X's rules ask for these events, in one request a hundred rules, none if nothing changed."""
-        return await self._keeper.select(events)
+    async def select(self, events: Sequence[Event], sure: Sure) -> Selection:
+        """Have X's rules ask for these events: they are read, and changed in one request a hundred rules."""
+        return await self._keeper.select(events, sure)
 
     async def listen(self, resume: Resume) -> AsyncGenerator[Opened | list[bytes], None]:
         """The stream, with what the plan can deliver of the time since it was last heard."""
@@ -96,16 +100,17 @@ class X:
         except Broken as broken:
             if broken.trouble is not Trouble.HTTP:
                 raise
-            self._keeper.forget()  # X may have lost the rules
             hint = "; if the X plan has no backfill, set STARLING_X_BACKFILL_MINUTES=0" if minutes else ""
             raise Broken(broken.trouble, f"{broken}{hint}", retry_after=broken.retry_after) from broken
         try:
-            yield Opened(since_ms, f"{minutes} minutes of backfill asked for" if minutes else "")
+            note = f"{minutes} minutes of backfill asked for" if minutes else ""
+            yield Opened(since_ms, note, added_ms=self._keeper.added_ms() if minutes else {})
             async with aclosing(lines_of(answer, "X")) as several:
                 async for lines in several:
                     yield lines
         finally:
             answer.close()
+            self._keeper.forget()
 
     def fact(self, line: bytes) -> Fact:
         """Id and tags of a post, or why X ends the connection."""
@@ -128,7 +133,7 @@ class X:
             if problem.connection_issue or problem.disconnect_type or "disconnect" in (problem.title or ""):
                 crowded = problem.connection_issue == "TooManyConnections"
                 said = problem.detail or problem.title or problem.connection_issue
-                return Fact(ends=f"X: {said}", trouble=Trouble.CONNECTIONS if crowded else Trouble.ENDED)
+                return Fact(ends=f"X: {said}", trouble=Trouble.CONNECTIONS if crowded else Trouble.DISCONNECTED)
         return Fact()
 
     async def release(self) -> None:
@@ -143,10 +148,20 @@ class X:
         if names := [item["id"] for item in listed if item.get("id")]:
             await self._client.fetch("DELETE", CONNECTIONS, json={"uuids": names})
 
-    async def search(self, events: Sequence[Event], since_ms: int, until_ms: int, place: Place) -> AsyncIterator[Found]:
+    def asking(self, events: Sequence[Event]) -> Asking:
+        """The queries for these events: no more than a query may hold, nor what X has not understood in a rule."""
+        plan = plan_rules(events, most=1_000_000, length=self._query_length, unusable=self._keeper.unusable)
+        codes: dict[str, list[str]] = {}
+        for rule in plan.rules:
+            codes.setdefault(rule.value, []).append(rule.tag)
+        queries = [Query(text, tuple(some)) for text, some in codes.items()]
+        return Asking(events, queries, {code: list(what) for code, what in plan.refused.items()})
+
+    async def search(self, asking: Asking, since_ms: int, until_ms: int, place: Place) -> AsyncGenerator[Found, None]:
         """Posts of that time from recent search (the last seven days), a page a line; each post read is paid for.
 
-        Newest first, query by query: a post that several queries find comes several times. Raises Broken.
+        Newest first, query by query: a post that several queries find comes several times. A query that X does not
+        understand gives way to its clauses, one by one. Raises Broken.
         """
         if (early := until_ms / 1000 + _SEARCHABLE_AFTER - time.time()) > 0:
             await asyncio.sleep(early)
@@ -155,12 +170,19 @@ class X:
             "start_time": _second(math.floor(since_ms / 1000)),
             "end_time": _second(math.ceil(until_ms / 1000)),
         }
-        rules = plan_rules(events, most=1_000_000, length=self._query_length).rules
-        queries = list(dict.fromkeys(rule.value for rule in rules))
-        while place.query < len(queries):
+        while place.query < len(asking.queries):
             page = {"next_token": place.page} if place.page else {}
-            body = await self._client.fetch("GET", SEARCH, FIELDS | asked | page | {"query": queries[place.query]})
-            meta = _meta(body).meta
+            query = {"query": asking.queries[place.query].text}
+            try:
+                body = await self._client.fetch("GET", SEARCH, FIELDS | asked | page | query)
+            except WrongQuery as wrong:
+                _narrow(asking, place.query, str(wrong))
+                continue
+            try:
+                meta = _meta(body).meta
+            except msgspec.ValidationError:
+                # Nothing found is said, too: a time of which X says nothing has not been searched.
+                raise Broken(Trouble.HTTP, "X answered a search and did not say how much it found") from None
             place = Place(place.query, meta.next_token) if meta.next_token else Place(place.query + 1)
             if meta.result_count:
                 yield Found(body if b"\n" not in body else orjson.dumps(orjson.loads(body)), place)
@@ -179,13 +201,25 @@ class X:
         return minutes, max(resume.heard_ms, math.ceil(now_ms) - minutes * 60_000)
 
 
+def _narrow(asking: Asking, at: int, why: str) -> None:
+    """Ask for the clauses of a query one by one; one that stands alone is not asked for."""
+    wrong = asking.queries[at]
+    alone = [Query(rule.value, wrong.codes) for rule in split(Rule("", wrong.text))]
+    if len(alone) > 1:
+        asking.queries[at : at + 1] = alone
+        return
+    del asking.queries[at]
+    for code in wrong.codes:
+        asking.refused.setdefault(code, []).append(f"{wrong.text}: {why}")
+
+
 class _Meta(Struct, frozen=True):
-    result_count: int = 0
+    result_count: int
     next_token: str | None = None
 
 
 class _Page(Struct):
-    meta: _Meta = _Meta()
+    meta: _Meta
 
 
 _meta = msgspec.json.Decoder(_Page).decode

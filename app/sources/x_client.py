@@ -13,7 +13,7 @@ from tweepy.asynchronous import AsyncStreamingClient
 from yarl import URL
 
 from app.sources.account import Account
-from app.sources.answers import errors_of, refusal
+from app.sources.answers import errors_of, refusal, wrong_query
 from app.sources.reaching import host_of
 from app.sources.source import Broken, Trouble
 
@@ -22,7 +22,6 @@ STREAM = "/2/tweets/search/stream"
 SEARCH = "/2/tweets/search/recent"
 COUNTS = "/2/tweets/counts/recent"
 CONNECTIONS = "/2/connections"
-QUERY_LENGTH = 512  # of recent search and counts, in every plan
 _NAMES = {
     RULES: "its rules",
     STREAM: "the stream",
@@ -30,6 +29,10 @@ _NAMES = {
     COUNTS: "its counts",
     CONNECTIONS: "its connections",
 }
+
+
+class WrongQuery(Broken):
+    """X does not understand a query; asking it again would not help."""
 
 
 class Client(AsyncStreamingClient):
@@ -62,7 +65,9 @@ class Client(AsyncStreamingClient):
 
     async def _answer(self, method: str, route: str, params: Any, json: Any) -> tuple[aiohttp.ClientResponse, bytes]:
         answer, body = await self._account.fetch(method, self._at(route), params=params, json=json)
-        speaks_of_rules = route == RULES and answer.status in (400, 422) and errors_of(body)
+        speaks_of_rules = route == RULES and method == "POST" and answer.status in (400, 422) and errors_of(body)
+        if answer.status == 400 and (why := wrong_query(body)) is not None:
+            raise WrongQuery(Trouble.HTTP, f"X does not understand a query: {why}")
         if answer.status >= 300 and not speaks_of_rules:
             raise refusal(answer.status, answer.headers, body, _NAMES[route])
         try:

@@ -13,7 +13,7 @@ from app.domain.preview import Bin, Counted
 from app.domain.rules import plan_rules
 from app.settings import Settings
 from app.sources.source import Broken, Trouble
-from app.sources.x_client import COUNTS, QUERY_LENGTH, Client
+from app.sources.x_client import COUNTS, Client
 
 _MOST_QUERIES = 4  # of the 300 that X answers in a quarter of an hour
 
@@ -33,8 +33,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 async def counted_by_x(settings: Settings, event: Event) -> Counted:
     """What X counts by the hour. A post that several of its queries find is counted several times. Raises Broken."""
-    length = min(QUERY_LENGTH, settings.x_rule_length)
-    plan = plan_rules([event], most=_MOST_QUERIES, length=length)
+    plan = plan_rules([event], most=_MOST_QUERIES, length=settings.x_query_length)
     token = settings.x_bearer_token
     hours: Counter[int] = Counter()
     ends: list[int] = []

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from time import time
 
-from app.domain.coverage import Interval, reads_in
-from app.metrics import READS_FORECAST, READS_MONTH
+from app.domain.coverage import OVER_BUDGET, Interval, reads_in
+from app.metrics import READS_FORECAST, READS_LIMIT, READS_MONTH
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def month_of(seconds: float) -> str:
 
 
 class Budget:
-    """The reads of one source. Starts from what the ledger holds."""
+    """The reads of one source. Starts from what the ledger holds, and is told of what comes to stand there late."""
 
     def __init__(self, settings: Settings, source: str, intervals: Iterable[Interval]) -> None:
         self._source = source
@@ -31,7 +31,10 @@ class Budget:
         self._soft = settings.x_reads_soft if self._paid else None
         self._hard = settings.x_reads_hard if self._paid else None
         self._month = month_of(time())
-        self._reads = reads_in(self._month, intervals, source)
+        self._began = int(time() * 1000)
+        self._known = {one.key: one for one in intervals}
+        self._reads = reads_in(self._month, self._known.values(), source)
+        self._counted: dict[str, int] = {}  # of other months: a clock that was wrong may come back to one
         self._warned: set[str] = set()  # of what, this month
 
     @property
@@ -45,13 +48,22 @@ class Budget:
         self._turn()
         self._reads += posts
 
+    def learn(self, intervals: Iterable[Interval]) -> None:
+        """What was on disk when this began stands in the ledger by now. What began later was counted as it was read."""
+        self._turn()
+        known = self._known | {one.key: one for one in intervals if one.opened < self._began}
+        before, now = (reads_in(self._month, some.values(), self._source) for some in (self._known, known))
+        self._reads += now - before
+        self._known = known
+
     def exceeded(self) -> str | None:
         """Why nothing more may be read this month; None if it may."""
         self._turn()
         if self._hard is None or self._reads < self._hard:
             return None
         return (
-            f"budget: {self._reads:,} posts read in {self._month}, {self._hard:,} are allowed (STARLING_X_READS_HARD)"
+            f"{OVER_BUDGET}{self._reads:,} posts read in {self._month}, {self._hard:,} are allowed "
+            "(STARLING_X_READS_HARD)"
         )
 
     def words(self) -> str:
@@ -82,6 +94,9 @@ class Budget:
         if not self._paid:
             return
         forecast = self.forecast()
+        for limit, posts in (("soft", self._soft), ("hard", self._hard)):
+            if posts is not None:
+                READS_LIMIT.labels(self._source, limit).set(posts)
         READS_MONTH.labels(self._source).set(self._reads)
         READS_FORECAST.labels(self._source).set(self._reads if forecast is None else forecast)
         if self._soft is not None and self._reads > self._soft:
@@ -103,5 +118,7 @@ class Budget:
     def _turn(self) -> None:
         month = month_of(time())
         if month != self._month:
-            self._month, self._reads = month, 0
+            self._counted[self._month] = self._reads
+            known = reads_in(month, self._known.values(), self._source)
+            self._month, self._reads = month, self._counted.get(month, known)
             self._warned.clear()

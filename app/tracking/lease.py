@@ -3,7 +3,7 @@
 Being assigned the partition is not enough. A process that was frozen, or cut off from Kafka, has lost it without having
 been told. So the holder asks the group's coordinator every second; with the last answer older than the session, Kafka
 has given or may give the lease to another. Counted from when the question was sent, on a clock that runs on while the
-process is frozen, so a thawed holder knows before it does anything.
+process is frozen or its machine sleeps, so a thawed holder knows before it does anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -23,13 +22,14 @@ from app.clients.kafka import connection
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import TRACKER_LEASE, full_name
+from app.tracking.clock import boottime
 from app.tracking.staying import Staying
 
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 6.0  # the least that Kafka allows by default
 FRESH_SECONDS = 5.0  # after which the lease is uncertain: less than the session
-FROZEN_SECONDS = 5.0  # a beat that comes so late was held up with the whole process
+FROZEN_SECONDS = 5.0  # a tick that comes so late was held up with the whole process
 _BEAT_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 
@@ -46,26 +46,30 @@ class Lease(Service, ConsumerRebalanceListener):
         self._topic = full_name(TRACKER_LEASE, settings)
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned = False
-        self._sure = -FRESH_SECONDS  # monotonic: when the last question was sent that Kafka has answered with yes
+        self._sure = -FRESH_SECONDS  # by `boottime`: when the last question was sent that Kafka has answered with yes
         self._changed = asyncio.Event()
         self._kicked = asyncio.Event()
         self._offered = False
+        self._ticked = boottime()
         self.tenure = 0  # grows with each time that the lease was lost
 
     @property
     def held(self) -> bool:
-        """Whether the lease is ours, as far as is known. While Kafka is away it stays so: nobody else can get it."""
-        return self._assigned
+        """Whether the lease is ours, as far as is known. While Kafka is away it stays so: nobody else can get it.
+
+        A process that was frozen does not have it until Kafka has said so again.
+        """
+        return self._assigned and boottime() - self._ticked < FROZEN_SECONDS
 
     @property
     def sure(self) -> bool:
         """Whether Kafka has confirmed just now that it is ours: only then may anything be sent."""
-        return self._assigned and monotonic() - self._sure < FRESH_SECONDS
+        return self._assigned and boottime() - self._sure < FRESH_SECONDS
 
     @property
     def in_touch(self) -> bool:
         """Whether Kafka has answered just now, whoever has the lease."""
-        return monotonic() - self._sure < FRESH_SECONDS
+        return boottime() - self._sure < FRESH_SECONDS
 
     @property
     def generation(self) -> int:
@@ -98,6 +102,7 @@ class Lease(Service, ConsumerRebalanceListener):
     async def _leave(self) -> None:
         """End the membership; one that is only forgotten would go on, and keep the lease from all others."""
         consumer, self._consumer = self._consumer, None
+        self._sure = -FRESH_SECONDS  # from now on another may get the lease at any moment
         if consumer is not None:
             with suppress(TimeoutError, KafkaError, ConsumerStoppedError):
                 await asyncio.wait_for(consumer.stop(), 2)
@@ -106,6 +111,14 @@ class Lease(Service, ConsumerRebalanceListener):
         if self._offered:
             return 0
         return 3 if self.sure else 2 if self.held else 1
+
+    @Service.task
+    async def _notice_freezes(self) -> None:
+        while not self.should_stop:
+            if boottime() - self._ticked > FROZEN_SECONDS:
+                self._lose("this process was frozen")
+            self._ticked = boottime()
+            await self.sleep(_BEAT_SECONDS)
 
     @Service.task
     async def _take_part(self) -> None:
@@ -143,14 +156,10 @@ class Lease(Service, ConsumerRebalanceListener):
         """Ask whether the lease stands, once a second."""
         consumer = self._consumer
         assert consumer is not None  # noqa: S101 -- joined
-        coming = monotonic()
         polling = asyncio.create_task(self._poll(consumer))
         try:
             while not self.should_stop and not polling.done():
-                asked = monotonic()
-                if asked - coming > FROZEN_SECONDS:
-                    self._lose("this process was frozen")
-                coming = asked + _BEAT_SECONDS
+                asked = boottime()
                 if await _answers(consumer):
                     self._sure = asked
                     self._gain_if_assigned(consumer)  # frozen perhaps, but nobody else was there to take it
@@ -158,7 +167,7 @@ class Lease(Service, ConsumerRebalanceListener):
                     self._sure = -FRESH_SECONDS  # put out of the group: somebody else may have it by now
                 self._kicked.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._kicked.wait(), max(0.0, coming - monotonic()))
+                    await asyncio.wait_for(self._kicked.wait(), max(0.0, asked + _BEAT_SECONDS - boottime()))
         finally:
             polling.cancel()
             with suppress(asyncio.CancelledError, KafkaError, ConsumerStoppedError):

@@ -22,6 +22,8 @@ class Parcel(Struct, frozen=True, array_like=True):
     lines: int = 0  # of posts: with what are none
     connection: str = ""  # of posts: by which they came, as in the headers
     seen_ms: int | None = None  # of posts: when the source saw the last of them, where it says so
+    passing: bool = False  # it says how something is now: the newest of its key is enough
+    tagged: dict[str, int] = {}  # of posts: how many by event, where the source says so
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 MOST = 200_000  # in each of two halves: at 57 posts a second an hour, at 5,700 half a minute
 
@@ -15,7 +15,12 @@ class Recent:
         self._new: set[int] = set()
         self._old: set[int] = set()
 
-    def repeats(self, key: str) -> bool:
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the key is remembered."""
+        mark = hash(key)
+        return mark in self._new or mark in self._old
+
+    def repeats(self, key: Hashable) -> bool:
         """Whether the key was there; it is remembered now."""
         mark = hash(key)
         if mark in self._new or mark in self._old:
@@ -24,6 +29,11 @@ class Recent:
         if len(self._new) >= self._most:
             self._old, self._new = self._new, set()
         return False
+
+    def marks(self) -> Iterator[int]:
+        """The hashes of all keys that are remembered."""
+        yield from self._old
+        yield from self._new
 
     def add(self, marks: Iterable[int]) -> None:
         """Remember keys by their hashes."""

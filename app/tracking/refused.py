@@ -47,7 +47,8 @@ def _letter(parcel: Parcel) -> Parcel:
         crc32(parcel.value),
         f"Kafka takes no record of {size:,} bytes; this is its beginning",
         parcel.value[:BEGINNING_BYTES],
+        cause="too large",
     )
-    DEAD_LETTERS_SENT.labels(letter.topic).inc()
+    DEAD_LETTERS_SENT.labels(letter.cause).inc()
     headers = [*letter.headers(), ("size", str(size).encode()), *parcel.headers]
     return Parcel(DEAD_LETTERS.name, letter.value, headers, letter.id.encode())

@@ -1,8 +1,9 @@
 """Parcels on disk, first in, first out, for as long as Kafka is away. They survive the end of the process.
 
-Files of a few MB with a number each; a parcel is its length, its checksum and its bytes. What a kill -9 has cut off at
-the end of a file is left out. A file is removed when everything in it is in Kafka: what was sent of it before a restart
-is sent again, and dropped by its ids.
+Files of a few MB, named by a number and by when the oldest of their posts came; a parcel is its length, its checksum, a
+checksum of these two, and its bytes. What a kill -9 has cut off at the end of the last file is taken away by who takes
+over: it was told to nobody as kept. Anything else that cannot be read is damage. A file is removed when everything in
+it is in Kafka: what was sent of it before a restart is sent again, and dropped by its ids.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import struct
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -20,14 +23,19 @@ from tempfile import TemporaryFile
 from zlib import crc32
 
 import msgspec
+from msgspec import Struct
 
+from app.domain.spans import Span
 from app.errors import UserError
 from app.tracking.parcel import Parcel, decode, encode
 
 log = logging.getLogger(__name__)
 
 FILE_BYTES = 8 * 1024 * 1024
-_HEAD = struct.Struct(">II")
+_SIZE = struct.Struct(">II")
+_HEAD = struct.Struct(">III")
+_SPOOLED = re.compile(r"(\d+)(?:\.(\d+))?\.spool")
+_DAMAGED = re.compile(r"\d+\.(\d+)-(\d+)(-\d+)?\.damaged")
 
 
 def check_usable(directory: Path) -> None:
@@ -57,6 +65,7 @@ def claim(directory: Path) -> tuple[Path, int]:
         except BlockingIOError:
             os.close(lock)
         else:
+            _cut(own)
             _inherit(directory, own)
             return own, lock
     raise AssertionError  # count() has no end
@@ -70,9 +79,12 @@ def _inherit(directory: Path, own: Path) -> None:
         lock = os.open(other / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in sorted(other.glob("*.spool")):
-                last = max((int(one.stem) for one in own.glob("*.spool")), default=0)
-                path.rename(own / f"{last + 1:010}.spool")
+            _cut(other)
+            last = max((file.number for file in _files(own)), default=0)
+            for number, file in enumerate(_files(other), last + 1):
+                file.path.rename(own / _name(number, file.since))
+            for path in other.glob("*.damaged"):
+                path.rename(_unused(own / path.name))
         except BlockingIOError:
             continue
         finally:
@@ -83,20 +95,48 @@ class SpoolFull(Exception):
     """No room for more: the limit is reached, or the disk is full."""
 
 
+class _File(Struct):
+    """One that waits, of those of a directory."""
+
+    path: Path
+    number: int
+    since: int  # when the oldest of its posts came, in milliseconds since 1970; 0 where its name does not say so
+    size: int
+
+
+def _files(directory: Path) -> list[_File]:
+    """In their order."""
+    names = [(path, _SPOOLED.fullmatch(path.name)) for path in sorted(directory.glob("*.spool"))]
+    return [_File(path, int(name[1]), int(name[2] or 0), _size(path)) for path, name in names if name is not None]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # told when it is to be read
+        return 0
+
+
 class Spool:
     """A directory of spooled parcels. Blocks on the disk: call it from a thread. One process at a time."""
 
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self._directory = directory
-        self._most = most_bytes
+        self.most = most_bytes
         directory.mkdir(parents=True, exist_ok=True)
-        self._files = sorted(directory.glob("*.spool"))
-        self._bytes = sum(path.stat().st_size for path in self._files)
-        self._number = int(self._files[-1].stem) if self._files else 0
+        self._files = _files(directory)
+        self._bytes = sum(file.size for file in self._files)
+        self._number = self._files[-1].number if self._files else 0
         self._open: int | None = None  # the file that is being written, always the last one
-        self._written = 0
         self._lock = threading.Lock()  # two threads: one writes while another reads what was written before
-        self._whole = True  # whether the file that was read last was read to its end
+        self._whole = True  # whether the first file was read to its end
+        self._reached_ms = 0  # when the last post came that was read of it
+        # When what is lost came. The names of what was put aside tell it to the next process, too.
+        self.lost: list[Span] = [
+            (int(found[1]), int(found[2]))
+            for path in directory.glob("*.damaged")
+            if (found := _DAMAGED.fullmatch(path.name)) is not None
+        ]
 
     @property
     def empty(self) -> bool:
@@ -104,67 +144,117 @@ class Spool:
         return not self._files
 
     @property
+    def several(self) -> bool:
+        """Whether more waits here than the file that is read first."""
+        return len(self._files) > 1
+
+    @property
+    def end(self) -> int:
+        """A place behind all that waits here now."""
+        return self._number + 1
+
+    def is_past(self, place: int) -> bool:
+        """Whether all before a place is gone from here."""
+        first = next(iter(self._files), None)  # another thread may take it away
+        return first is None or first.number >= place
+
+    @property
     def size(self) -> int:
         """Bytes that wait here."""
         return self._bytes
 
-    def append(self, parcels: Iterable[Parcel]) -> None:
+    def append(self, parcels: Sequence[Parcel]) -> None:
         """Put parcels at the end. Raises SpoolFull, with none of them written."""
+        # Before they are encoded: while it is full, the same ones come five times a second.
+        self._check_room(sum(len(parcel.value) for parcel in parcels))
         framed = b"".join([_framed(encode(parcel)) for parcel in parcels])
+        came = min((parcel.heard_ms for parcel in parcels if parcel.heard_ms), default=_now_ms())
         with self._lock:
-            self._append(framed)
+            self._append(framed, came)
 
-    def _append(self, framed: bytes) -> None:
-        if self._bytes + len(framed) > self._most:
-            raise SpoolFull(f"the spool in {self._directory} holds {self._bytes:,} bytes, {self._most:,} at most")
+    def _append(self, framed: bytes, came: int) -> None:
+        self._check_room(len(framed))
         try:
-            self._write(framed)
+            self._write(framed, came)
         except OSError as error:
             raise SpoolFull(f"the spool in {self._directory} cannot be written: {error.strerror}") from None
         self._bytes += len(framed)
-        if self._written >= FILE_BYTES:
+        if self._files[-1].size >= FILE_BYTES:
             with suppress(OSError):  # it is written; only its way to the disk was to be hastened
-                self.seal()
+                self._seal()
 
-    def _write(self, framed: bytes) -> None:
+    def _check_room(self, more: int) -> None:
+        if self._bytes + more > self.most:
+            raise SpoolFull(f"the spool in {self._directory} holds {self._bytes:,} bytes, {self.most:,} at most")
+
+    def _write(self, framed: bytes, came: int) -> None:
         if self._open is None:
             self._number += 1
-            path = self._directory / f"{self._number:010}.spool"
+            path = self._directory / _name(self._number, came)
             self._open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._files.append(path)
-            self._written = 0
+            self._files.append(_File(path, self._number, came, 0))
+        file = self._files[-1]
         done = 0
         try:
             while done < len(framed):
                 done += os.write(self._open, framed[done:])
         except OSError:
-            os.ftruncate(self._open, self._written)  # half a parcel would hide what comes after
-            os.lseek(self._open, 0, os.SEEK_END)
+            self._take_back(self._open, file.size)
             raise
-        self._written += done
+        file.size += done
+
+    def _take_back(self, file: int, size: int) -> None:
+        """Leave no half of a parcel in the file: it would hide what comes after. Where it stays, the file ends."""
+        try:
+            os.ftruncate(file, size)
+            os.lseek(file, 0, os.SEEK_END)
+        except OSError:
+            self._open = None
+            with suppress(OSError):
+                os.close(file)
 
     def first(self) -> list[Parcel]:
-        """The parcels of the oldest file; nothing is added to it any more. Empty where none is left."""
+        """The parcels of the oldest file; nothing is added to it any more. Empty where none is left. Raises OSError."""
         if not self._files:
             return []
+        self._whole, self._reached_ms = False, 0
         with self._lock:
             if len(self._files) == 1:
-                self.seal()
-        parcels, self._whole = _parcels(self._files[0].read_bytes())
+                self._seal()
+        data = self._files[0].path.read_bytes()
+        parcels, read, _ = _parcels(data)
+        self._whole = read == len(data)
+        self._reached_ms = next((one.heard_ms for one in reversed(parcels) if one.heard_ms), 0)
         return parcels
 
     def drop_first(self) -> None:
-        """Remove the oldest file: all of it is in Kafka. One that could not be read to its end is put aside."""
-        with self._lock:
-            path = self._files.pop(0)
-            self._bytes -= path.stat().st_size
-            if self._whole:
-                path.unlink()
-                return
-            path.rename(_unused(path.with_suffix(".damaged")))
-        log.error("a file of spooled posts is damaged; the rest of it is put aside", extra={"file": str(path)})
+        """Let go of the oldest file: what `first` has read of it is in Kafka.
 
-    def seal(self) -> None:
+        One that was not read to its end is put aside. What came in it was heard after all that was read of it, and
+        before it was written last.
+        """
+        with self._lock:
+            file = self._files.pop(0)
+            self._bytes -= file.size
+        try:
+            if self._whole:
+                file.path.unlink()
+            else:
+                self._put_aside(file)
+        except OSError as error:
+            # The next process finds it again, and then it is looked up what of it is in Kafka.
+            log.error("a file of the spool stays where it was", extra={"file": str(file.path), "why": error.strerror})  # noqa: TRY400 -- one line
+
+    def _put_aside(self, file: _File) -> None:
+        since, until = max(file.since, self._reached_ms), _now_ms()
+        with suppress(OSError):
+            written = int(file.path.stat().st_mtime * 1000) + 1
+            until = written if written > since else until  # by another's clock
+        self.lost.append((since, until))
+        log.error("a file of spooled posts is damaged; the rest of it is put aside", extra={"file": str(file.path)})
+        file.path.rename(_unused(file.path.with_name(f"{file.number:010}.{since}-{until}.damaged")))
+
+    def _seal(self) -> None:
         """End the file that is being written. Raises OSError where it is not sure to be on the disk."""
         if self._open is not None:
             file, self._open = self._open, None
@@ -180,24 +270,44 @@ def _unused(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
+def _name(number: int, since: int) -> str:
+    return f"{number:010}.{since}.spool"
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _cut(directory: Path) -> None:
+    """Take away what a kill -9 has left of a parcel behind all others that a process has written."""
+    for file in _files(directory)[-1:]:
+        with suppress(OSError):  # told when it is to be sent
+            _, read, torn = _parcels(file.path.read_bytes())
+            if torn:
+                os.truncate(file.path, read)
+
+
 def _framed(data: bytes) -> bytes:
-    return _HEAD.pack(len(data), crc32(data)) + data
+    size = len(data), crc32(data)
+    return _HEAD.pack(*size, crc32(_SIZE.pack(*size))) + data
 
 
-def _parcels(data: bytes) -> tuple[list[Parcel], bool]:
-    """The parcels of a file, and whether nothing else is in it than what a kill -9 has cut off at its end."""
+def _parcels(data: bytes) -> tuple[list[Parcel], int, bool]:
+    """The parcels of a file, up to where it can be read, and whether what follows is the beginning of one."""
     found: list[Parcel] = []
     at = 0
     while at + _HEAD.size <= len(data):
-        length, check = _HEAD.unpack_from(data, at)
+        length, check, own = _HEAD.unpack_from(data, at)
+        if crc32(_SIZE.pack(length, check)) != own:
+            return found, at, False
         body = data[at + _HEAD.size : at + _HEAD.size + length]
         if len(body) < length:
-            break
+            return found, at, True
         if crc32(body) != check:
-            return found, False
+            return found, at, False
         try:
             found.append(decode(body))
         except msgspec.DecodeError:
-            return found, False  # of another version
+            return found, at, False  # of another version
         at += _HEAD.size + length
-    return found, True
+    return found, at, at < len(data)

@@ -43,11 +43,13 @@ class Taker:
         self._size = 0
         self._since = 0
         self._posts = 0
+        self._tagged: dict[str, int] = {}
         self._due: asyncio.TimerHandle | None = None
         self._heard = POSTS_HEARD.labels(source.name)
         self._twice = POSTS_TWICE.labels(source.name)
         self.cursor: int | None = None  # of the last line taken
         self._seen_ms: int | None = None  # when the source saw it
+        self._ends: Broken | None = None  # what a line has said that ends the connection
         self.lately = Lately()
 
     def connected(self, connection: str, generation: int) -> None:
@@ -56,6 +58,7 @@ class Taker:
         self._generation = generation
         self._withheld = 0
         self._seen_ms = None
+        self._ends = None
 
     @property
     def oldest_ms(self) -> int | None:
@@ -63,12 +66,18 @@ class Taker:
         oldest = self._outbox.oldest_ms
         return oldest if oldest is not None else (self._since if self._lines else None)
 
+    @property
+    def unread(self) -> str | None:
+        """Why nothing of what was kept on disk is sent, where that is so."""
+        return self._outbox.unread
+
     async def room(self) -> None:
         """Return when more can be taken. Raises Broken where that may take long: Kafka and the disk take nothing."""
         try:
             await self._outbox.room()
         except SpoolFull as full:
-            raise Broken(Trouble.HTTP, str(full)) from None
+            # The trouble is here, and its end is not to be slept through: to look costs the source nothing.
+            raise Broken(Trouble.NETWORK, str(full)) from None
 
     async def settle(self) -> None:
         """Return when everything taken is kept, or after a while; where Kafka is away, it goes to the disk."""
@@ -89,12 +98,10 @@ class Taker:
         return self.sign()
 
     def take(self, lines: list[bytes]) -> int:
-        """Take lines; returns how many posts they hold, those too that came before. Raises Broken."""
+        """Take lines; returns how many posts they hold, those too that came before. Then ask `check_end`."""
         now = now_ms()
         posts = twice = packed = 0
-        tagged: dict[str, int] = {}
         fact_of, repeats = self._source.fact, self._recent.repeats
-        ends: Broken | None = None
         for line in lines:
             fact = fact_of(line)
             self._follow(fact)
@@ -105,21 +112,25 @@ class Taker:
                     continue
                 self._posts += 1
                 for tag in fact.tags:
-                    tagged[tag] = tagged.get(tag, 0) + 1
+                    self._tagged[tag] = self._tagged.get(tag, 0) + 1
             elif fact.withheld is not None:
                 self._note_withheld(fact.withheld)
             elif fact.ends is not None:
-                ends = Broken(fact.trouble, fact.ends)
+                self._ends = Broken(fact.trouble, fact.ends)
             self._pack(line, now)
             packed += 1
-        self._ledger.heard(posts, twice, tagged, now)
+        self._ledger.heard(posts, twice, now)
         self._ledger.passed(packed, self.cursor, self._seen_ms)
         self._heard.inc(posts)
         if twice:
             self._twice.inc(twice)
+        return posts
+
+    def check_end(self) -> None:
+        """Raise Broken where a line that was taken said that the source ends the connection."""
+        ends, self._ends = self._ends, None
         if ends is not None:
             raise ends
-        return posts
 
     def _follow(self, fact: Fact) -> None:
         if fact.cursor is not None:
@@ -148,7 +159,7 @@ class Taker:
             self._due = None
         if self._lines:
             self._outbox.put(self._parcel(self._lines, self._posts, self._since, "live", self.cursor))
-            self._lines, self._size, self._posts = [], 0, 0
+            self._lines, self._size, self._posts, self._tagged = [], 0, 0, {}
 
     def _parcel(self, lines: list[bytes], posts: int, heard_ms: int, origin: Origin, cursor: int | None) -> Parcel:
         made = parcel_of(
@@ -160,8 +171,11 @@ class Taker:
             posts=posts,
             cursor=cursor,
             seen_ms=self._seen_ms,
+            tagged=self._tagged,
         )
         made.headers.append(("generation", str(self._generation).encode()))
+        if self._source.filtered:
+            made.headers.append(("filtered", b"1"))
         if self.lately.text:
             made.headers.append(("lately", self.lately.text.encode()))
         return made
@@ -174,11 +188,27 @@ def parcel_of(
     origin: Origin,
     connection: str,
     *,
+    as_of: int | None = None,
+    event: str = "",
     posts: int = 0,
     cursor: int | None = None,
     seen_ms: int | None = None,
+    tagged: dict[str, int] | None = None,
 ) -> Parcel:
     """Lines as a record of `raw_tweets`."""
-    headers = raw_headers(source.name, source.form, heard_ms, origin, connection)
+    headers = raw_headers(source.name, source.form, heard_ms, origin, connection, as_of, event)
     value = b"\n".join(lines)
-    return Parcel(RAW.name, value, headers, None, source.name, heard_ms, posts, cursor, len(lines), connection, seen_ms)
+    return Parcel(
+        RAW.name,
+        value,
+        headers,
+        None,
+        source.name,
+        heard_ms,
+        posts,
+        cursor,
+        len(lines),
+        connection,
+        seen_ms,
+        tagged=tagged or {},
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,25 +12,28 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app.clients.view import View
-from app.domain.coverage import Entry, Interval, Left, SourceStatus, intervals_of, of_kind, statuses_of
+from app.domain.coverage import Entry, Interval, SourceStatus, intervals_of, statuses_of
 from app.domain.events import Event
-from app.domain.heard import last_heard, unheard
+from app.domain.heard import last_heard, lost, unheard, unwanted
+from app.domain.rematch import PAST_SOURCES
+from app.domain.spans import Span, union
 from app.domain.watchdog import Volumes
 from app.errors import Unavailable
 from app.settings import Settings
 from app.sources.source import Searchable, Source
 from app.topics import COVERAGE
-from app.tracking.budget import Budget
+from app.tracking.budget import PAID, Budget
 from app.tracking.filling import Filler
 from app.tracking.history import History
 from app.tracking.lease import Lease
 from app.tracking.leaving import changes
 from app.tracking.ledger import Ledger, now_ms
-from app.tracking.listening import Listener
+from app.tracking.listening import STOPPED, Listener
 from app.tracking.outbox import Outbox
 from app.tracking.parcel import Parcel
 from app.tracking.recent import Recent
 from app.tracking.taking import Taker
+from app.tracking.wishing import Wisher
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ class Tracker(Service):
         self._events = events
         self._coverage = coverage
         self._ledgers: dict[str, Ledger] = {}
+        self._fillers: dict[str, Filler] = {}
+        self._budgets: dict[str, Budget] = {}
         self._listening: asyncio.Task[None] | None = None
         outbox.on_kept = self._kept
 
@@ -130,35 +135,123 @@ class Tracker(Service):
         await self._coverage.catch_up()
         for key, one in changes(self._coverage.items.values(), self._sources, now_ms()):
             self._put(Parcel(COVERAGE.name, msgspec.json.encode(one), [], key.encode()))
-        listeners = [await self._listener(source) for source in self._sources.values()]
+        listeners = [self._listener(source) for source in self._sources.values()]
         async with asyncio.TaskGroup() as group:
-            for listener, last in listeners:
-                group.create_task(listener.run(last))
+            for source, listener, recent in listeners:
+                group.create_task(self._hear(source, listener, recent))
+            counted = group.create_task(self._count_spooled())
+            for name in PAST_SOURCES:
+                group.create_task(self._wish(name, counted))
 
-    async def _listener(self, source: Source) -> tuple[Listener, Interval | None]:
+    def _listener(self, source: Source) -> tuple[Source, Listener, Recent]:
         entries = self._coverage.items.values()
         intervals = [one for one in intervals_of(entries) if one.source == source.name]
-        last = last_heard(intervals)
         status = next((one for one in statuses_of(entries) if one.source == source.name), None)
         ledger = Ledger(source.name, self._put, status.volumes if status else Volumes(), source.silent_seconds)
         self._ledgers[source.name] = ledger
         recent = Recent()
+        taker = Taker(self._settings, source, ledger, self._outbox, recent)
+        budget = self._budgets[source.name] = Budget(self._settings, source.name, intervals)
+        self._fillers.pop(source.name, None)
+        if isinstance(source, Searchable) and (self._settings.x_search or source.name not in PAID):
+            away = unwanted(entries, source.name, now_ms())
+            left, events = unheard(intervals), self._events.items.values
+            self._fillers[source.name] = Filler(
+                source, budget, self._outbox, events, left, away, lambda: self._heard(source.name), lost(intervals)
+            )
+        # A source that goes on by a cursor has no gap that a search could fill.
+        fills = self._fillers.get(source.name) if source.selective else None
+        return source, Listener(source, taker, ledger, budget, self.wanted, self._lease, fills), recent
+
+    async def _hear(self, source: Source, listener: Listener, recent: Recent) -> None:
+        """Find out where to go on, and listen."""
+        while True:
+            try:
+                last = await self._last(source, recent)
+                break
+            except (KafkaError, Unavailable, TimeoutError) as error:
+                # Of this source alone: the others go on.
+                log.warning("where to go on is not known yet", extra={"source": source.name, "why": str(error)})
+                await asyncio.sleep(_RETRY_SECONDS)
+        await listener.run(last)
+
+    async def _last(self, source: Source, recent: Recent) -> Interval | None:
+        """Up to where it was heard; posts that came since are to be dropped when they come again.
+
+        Raises KafkaError, TimeoutError, Unavailable.
+        """
+        if not source.selective:
+            await self._spooled_sent(self._ledgers[source.name])
+        last = last_heard([one for one in intervals_of(self._coverage.items.values()) if one.source == source.name])
         if last is not None:
             recent.add(await self._history.marks(source.name, last.until))
-        taker = Taker(self._settings, source, ledger, self._outbox, recent)
-        budget = Budget(self._settings, source.name, intervals)
-        filler = None
-        if self._settings.x_search and isinstance(source, Searchable):
-            away = [
-                (one.since, now_ms() if one.until is None else one.until)
-                for one in of_kind(Left, entries)
-                if one.source == source.name
-            ]
-            filler = Filler(source, budget, self._outbox, unheard(intervals), away)
-        return Listener(source, taker, ledger, budget, self.wanted, self._lease.generation, self._sure, filler), last
+        return last
 
-    def _sure(self) -> bool:
-        return self._lease.sure
+    async def _spooled_sent(self, ledger: Ledger) -> None:
+        """Return when what is on disk now is in Kafka: perhaps the newest cursor, and posts that it would bring again.
+
+        Who goes on by a cursor loses nothing by that.
+        """
+
+        def wait() -> None:
+            why = self._outbox.unread or "what was kept on disk goes to Kafka first"
+            ledger.no_connection(why, self._lease.generation)
+            ledger.say("waiting", why)
+            ledger.tell_status()
+
+        try:
+            if await self._sent(wait):
+                ledger.say("connecting", "connecting")
+        except asyncio.CancelledError:
+            ledger.no_outage(STOPPED)
+            raise
+
+    async def _heard(self, source: str) -> list[Span]:
+        """When a source was heard as far as only the disk knew: nobody is to search, and pay, for that once more."""
+        if not await self._sent():
+            return []
+        found = [one for one in intervals_of(self._coverage.items.values()) if one.source == source]
+        return union((one.since, one.until) for one in found if one.origin == "live")
+
+    async def _count_spooled(self) -> None:
+        """Count what was paid for and only the disk knew."""
+        if await self._sent():
+            intervals = intervals_of(self._coverage.items.values())
+            for budget in self._budgets.values():
+                budget.learn(intervals)
+
+    async def _wish(self, source: str, counted: asyncio.Task[None]) -> None:
+        """Carry out wishes, once what is on disk is counted; how far one is may be there, too."""
+        wisher = self._wisher(source)
+        await counted
+        await wisher.run()
+
+    async def _sent(self, wait: Callable[[], None] = lambda: None) -> bool:
+        """Return when what is on disk now is in Kafka, and what it says of the ledger is known; whether there was any.
+
+        `wait` is called while it is not.
+        """
+        end = self._outbox.end
+        if self._outbox.is_past(end):
+            return False
+        while not self._outbox.is_past(end):
+            wait()
+            await asyncio.sleep(_RETRY_SECONDS)
+        while True:
+            try:
+                await self._coverage.catch_up()
+            except (KafkaError, Unavailable, TimeoutError) as error:
+                log.warning("the ledger is not known yet", extra={"why": str(error)})
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return True
+
+    def _wisher(self, source: str) -> Wisher:
+        why_not = f"the tracker does not listen to {source} (STARLING_SOURCES)"
+        if source in self._sources:
+            why_not = f"{source} charges for posts of the past, and STARLING_X_SEARCH is off"
+        filler = self._fillers.get(source)
+        return Wisher(source, filler, why_not, self.wanted, self._coverage.items.values, self._put)
 
     def _put(self, parcel: Parcel) -> None:
         self._outbox.put(parcel)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,21 +17,22 @@ from msgspec.structs import replace
 from app.clients.annotation_jobs import job_of, jobs_of, new_id, put_job
 from app.clients.archive import Archive, Found, Hit
 from app.clients.cassandra import ms_of
-from app.clients.index_lag import IndexLag
 from app.domain import shown
 from app.domain.annotating import MAX_POSTS, Annotation, Change, Job, Order, State
 from app.domain.events import Event
+from app.domain.partitioning import time_in_id
 from app.domain.people import Caller
 from app.domain.searching import Place, Search, cursor, place_of
 from app.errors import Unavailable
 from app.settings import Settings
-from app.web.limits import Limiter
+from app.web.limits import Limiter, Places
 from app.web.problems import Failed, too_many
 
 log = logging.getLogger(__name__)
 
 JOB_POSTS = 200  # found and written at once
 MOST_JOBS = 4  # of a process
+MOST_JOBS_OF_ONE = 2  # of these
 PATIENCE_SECONDS = 60.0  # with a Cassandra that is away
 
 
@@ -79,16 +80,19 @@ class Ordered(Struct, frozen=True, kw_only=True):
 
 
 class ArchiveDesk:
-    """One of a process."""
+    """One of a process. `unindexed` tells how many records are not indexed yet."""
 
-    def __init__(self, settings: Settings, event: Callable[[str], Event | None]) -> None:
+    def __init__(
+        self, settings: Settings, event: Callable[[str], Event | None], unindexed: Callable[[], int | None]
+    ) -> None:
         self.archive = Archive(settings)
-        self.lag = IndexLag(settings)
         self._event = event
+        self._unindexed = unindexed
         self._limiter = Limiter(settings.searches_a_minute, max(1, settings.searches_a_minute // 2))
         self._at_once = settings.searches_at_once
         self._in_hand: Counter[str] = Counter()
-        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._places = Places("orders to annotate", MOST_JOBS, MOST_JOBS_OF_ONE)
 
     async def search(self, caller: Caller, event: Event, asked: Search, at: str, most: int) -> Results:
         """A page; `at` is the cursor. Raises Failed, Unavailable, ValueError."""
@@ -99,41 +103,49 @@ class ArchiveDesk:
             posts=[_shown(hit, asked) for hit in found.hits],
             cursor=cursor(asked, found.below) if found.below is not None else None,
             complete=found.complete,
-            index_behind=self.lag.records,
+            index_behind=self._unindexed(),
         )
 
-    async def one(self, event: Event, post_id: str) -> Hit:
-        """A stored post. Raises Failed, Unavailable."""
-        hit = await self.archive.post(event, post_id) if 0 < len(post_id) <= 300 and _is_text(post_id) else None
-        if hit is None:
-            raise Failed(404, f"no post {post_id[:100]!r} of this event is stored", reason="unknown")
-        return hit
+    async def one(self, caller: Caller, event: Event, post_id: str) -> Hit:
+        """A stored post; where its id does not say of when it is it is searched for. Raises Failed, Unavailable."""
+        if not 0 < len(post_id) <= 300 or not _is_text(post_id):
+            raise _unknown(post_id)
+        with self._counted(caller) if time_in_id(post_id) is None else nullcontext():
+            return await self._stored(event, post_id)
 
-    async def whole(self, event: Event, post_id: str) -> Whole:
+    async def whole(self, caller: Caller, event: Event, post_id: str) -> Whole:
         """All that is stored of a post. Raises Failed, Unavailable."""
-        hit = await self.one(event, post_id)
+        hit = await self.one(caller, event, post_id)
         row = await self.archive.row(event.code, hit)
         columns = {name: _plain(value) for name, value in row.items()}
         return Whole(found=_shown(hit, Search()), columns=columns, raw=msgspec.Raw(hit.post.raw))
 
     async def annotate(self, caller: Caller, event: Event, post_id: str, change: Change) -> FoundPost:
         """Write to a post; it as it stands then. Raises Failed, Unavailable, ValueError."""
-        hit = await self.one(event, post_id)
+        hit = await self.one(caller, event, post_id)
         await self.archive.annotate(event.code, [hit], change.checked(), caller.name, datetime.now(UTC))
-        return _shown(await self.one(event, post_id), Search())
+        return _shown(await self._stored(event, post_id), Search())
+
+    async def _stored(self, event: Event, post_id: str) -> Hit:
+        hit = await self.archive.post(event, post_id)
+        if hit is None:
+            raise _unknown(post_id)
+        return hit
 
     async def order(self, caller: Caller, event: Event, asked: Search, change: Change, most: int) -> Ordered:
         """Begin to write to all that a search finds. Raises Failed, Unavailable, ValueError."""
         if not 1 <= most <= MAX_POSTS:
             raise ValueError(f"from 1 to {MAX_POSTS} posts can be changed at once")
         order = Order(search=asked, change=change.checked(), most=most)
-        with self._counted(caller):
-            if len(self._jobs) >= MOST_JOBS:
-                raise too_many(10, f"{MOST_JOBS} orders to annotate are carried out already")
+        with self._counted(caller), ExitStack() as held:
+            held.enter_context(self._places.of(caller.name))
             job = Job(id=new_id(), code=event.code, who=caller.name, order=order, at=datetime.now(UTC))
             await put_job(self.archive, job)
-        task = self._jobs[job.id] = asyncio.create_task(self._carry_out(job, event.born))
-        task.add_done_callback(lambda _: self._jobs.pop(job.id, None))
+            task = asyncio.create_task(self._carry_out(job, event.born))
+            self._jobs.add(task)
+            place = held.pop_all()
+            task.add_done_callback(self._jobs.discard)
+            task.add_done_callback(lambda _: place.close())
         return _ordered(job)
 
     async def orders(self, event: Event) -> list[Ordered]:
@@ -207,6 +219,10 @@ class ArchiveDesk:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, 8.0)
+
+
+def _unknown(post_id: str) -> Failed:
+    return Failed(404, f"no post {post_id[:100]!r} of this event is stored", reason="unknown")
 
 
 def _shown(hit: Hit, asked: Search) -> FoundPost:

@@ -11,6 +11,7 @@ from app.clients.event_commands import new_command
 from app.domain.decisions import Action, code_for
 from app.domain.events import Box, Definition, Event
 from app.domain.rematch import unasked_since
+from app.web.owning import check_owners
 from app.web.problems import Failed
 from app.web.routes import Asked
 
@@ -26,6 +27,7 @@ class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    hot: bool = False
     owners: tuple[str, ...] | UnsetType = UNSET
     draft: bool = False
     rate: float | None = None  # posts a second that are expected
@@ -43,6 +45,7 @@ class Edited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | UnsetType = UNSET
     start: datetime | UnsetType | None = UNSET
     end: datetime | UnsetType | None = UNSET
+    hot: bool | UnsetType = UNSET
     why: str = ""
 
 
@@ -93,7 +96,12 @@ async def _create(
         code = code_for(new.name, new.code.strip())
     except ValueError as wrong:
         raise Failed(422, str(wrong), reason="invalid") from None
-    asked.detail |= {"event": code, "name": new.name[:200]}
+    if asked.target:
+        asked.detail["of"] = asked.target
+    asked.target = code
+    asked.detail["name"] = new.name[:200]
+    if definition.owners is not UNSET:
+        check_owners(asked.desk, definition.owners)
     return await asked.desk.decide(
         asked.caller,
         "create",
@@ -114,6 +122,7 @@ async def edit(asked: Asked, new: Edited, version: int | None) -> Event:
 
 async def own(asked: Asked, owners: tuple[str, ...], why: str, version: int | None) -> Event:
     """Say who owns the event. Raises Failed, Unavailable."""
+    check_owners(asked.desk, owners, asked.event.owners)
     return await _edited(asked, Definition(owners=owners), why, version)
 
 
@@ -136,11 +145,11 @@ async def start(asked: Asked, how: Started, version: int | None) -> Event:
 
 
 async def act(
-    asked: Asked, action: Action, why: str, version: int | None, rematch_since: datetime | None = None
+    asked: Asked, action: Action, why: str, version: int | None, since: datetime | None = None, source: str = ""
 ) -> Event:
     """Change the state of the event of the path, or have it hear the past. Raises Failed, Unavailable."""
     code = asked.event.code
-    rest = {"expected_version": version, "rematch_since": rematch_since}
+    rest = {"expected_version": version, "rematch_since": since, "rematch_source": source}
     return _noted(asked, await asked.desk.decide(asked.caller, action, code, why, **rest))
 
 

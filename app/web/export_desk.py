@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-from aiokafka.errors import KafkaError
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -31,10 +30,13 @@ from app.errors import Unavailable
 from app.exporting.store import Store
 from app.settings import Settings
 from app.topics import EXPORTS, full_name
+from app.web.catching_up import caught_up, caught_up_first
+from app.web.limits import Places
 from app.web.problems import Failed, too_many
 from tables.manager_views import ManagerViews
 
 _AGAIN_SECONDS = 60.0
+_FETCHED, _FETCHED_BY_ONE = 64, 8  # files at once
 _LISTED = 500  # the newest of an event
 
 
@@ -76,16 +78,16 @@ class ExportDesk:
         self._view = views.exports
         self._tell = tell
         self._store = Store(settings)
+        self.fetched = Places("downloads", _FETCHED, _FETCHED_BY_ONE)
         self._asking = asyncio.Lock()  # a person's quota is looked at and used by one request after the other
 
     def of(self, event: Event) -> list[Export]:
         """The exports of an event, the newest first."""
-        found = [one for one in self._all() if (one.asked.code, one.asked.born) == (event.code, event.born)]
-        return sorted(found, key=lambda one: (one.asked.at, one.asked.id), reverse=True)[:_LISTED]
+        return sorted(self._every(event), key=lambda one: (one.asked.at, one.asked.id), reverse=True)[:_LISTED]
 
     def one(self, event: Event, export_id: str) -> Export:
         """One of them. Raises Failed."""
-        for export in self.of(event):
+        for export in self._every(event):
             if export.asked.id == export_id:
                 return export
         raise Failed(404, f"event {event.code!r} has no export {export_id[:40]!r}", reason="unknown")
@@ -96,7 +98,7 @@ class ExportDesk:
         return [_shown(one, store, now) for one in exports]
 
     async def ask(self, caller: Caller, event: Event, wish: Wish) -> Export:
-        """Ask for an export. Raises Failed, Unavailable."""
+        """Ask for an export. Raises Failed, NotDone, Unavailable."""
         try:
             wish = checked(wish, event)
         except ValueError as wrong:
@@ -104,6 +106,7 @@ class ExportDesk:
         if event.status == "purging":
             raise Failed(409, f"event {event.code!r} is being purged", reason="state")
         async with self._asking:
+            await caught_up_first(self._view, self._settings.command_timeout)
             now = _now()
             settings = self._settings
             limits = {"in_hand": settings.exports_in_hand, "a_day": settings.exports_a_day}
@@ -114,7 +117,8 @@ class ExportDesk:
         return Export(asked)
 
     async def withdraw(self, caller: Caller, export: Export) -> None:
-        """Break it off, or remove its file. Raises Unavailable."""
+        """Break it off, or remove its file. Raises NotDone, Unavailable."""
+        await caught_up_first(self._view, self._settings.command_timeout)
         if export.asked.withdrawn is None:
             await self._write(replace(export.asked, withdrawn=Withdrawn(_now(), caller.name)))
 
@@ -131,6 +135,9 @@ class ExportDesk:
             raise Failed(409, elsewhere, reason="elsewhere")
         return Ready(export, progress.file, *paths, progress.sha256)
 
+    def _every(self, event: Event) -> list[Export]:
+        return [one for one in self._all() if (one.asked.code, one.asked.born) == (event.code, event.born)]
+
     def _all(self) -> list[Export]:
         return list(exports_of(self._view.items.values()).values())
 
@@ -144,10 +151,9 @@ class ExportDesk:
         topic = full_name(EXPORTS, self._settings)
         await self._tell(Outgoing(topic, key_of(asked), msgspec.json.encode(asked)))
         try:
-            async with asyncio.timeout(self._settings.command_timeout):
-                await self._view.catch_up()
-        except (KafkaError, TimeoutError) as error:
-            raise Unavailable(f"it was asked for, but Kafka does not tell of it ({type(error).__name__})") from None
+            await caught_up(self._view, self._settings.command_timeout)
+        except Unavailable as away:
+            raise Unavailable(f"it was asked for, but {away}") from None
 
 
 _GONE = {

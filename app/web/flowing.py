@@ -1,14 +1,15 @@
 """Server-sent events: what happens, told to a client for as long as it listens.
 
 Nothing is queued for a client: whoever is slow is told later how it stands then, and how much was passed over. One that
-takes nothing for a while is let go, and a browser comes back by itself, with the mark of what it had last.
+takes nothing for a while is let go, and a browser comes back by itself, with the mark of what it had last. Whether a
+client still may listen is asked again and again: a stream has no end of its own, but rights have.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
 
@@ -16,15 +17,19 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from app.errors import Unavailable
+from app.web.limits import Places
 from app.web.problems import Failed
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 MOST = 200  # listen at once to a process
+MOST_OF_ONE = 20  # of one person: a tab has one
 ALIVE_SECONDS = 10.0
 TAKEN_SECONDS = 10.0  # a client that takes nothing for so long is let go
 AGAIN_MS = 2_000
+CHECK_SECONDS = 2.0
 
 
 class Told(Struct, frozen=True):
@@ -35,21 +40,31 @@ class Told(Struct, frozen=True):
     mark: str = ""
 
 
+class Ended(Struct, frozen=True):
+    """Why the stream ends."""
+
+    why: str
+
+
 class Flows:
     """Counts who listens."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self._places = Places("streams", MOST, MOST_OF_ONE)
 
-    async def flow(self, request: web.Request, events: AsyncIterator[Told | None]) -> web.StreamResponse:
-        """Tell a client what comes; None says that nothing has come for now. Raises Failed where too many listen."""
-        if self._open >= MOST:
-            raise Failed(503, "too many listen already", headers={"Retry-After": "10"})
-        self._open += 1
-        try:
-            return await self._tell(request, events)
-        finally:
-            self._open -= 1
+    async def flow(
+        self,
+        request: web.Request,
+        who: str,
+        events: AsyncIterator[Told | None],
+        check: Callable[[], Awaitable[object]],
+    ) -> web.StreamResponse:
+        """Tell a client what comes; None says that nothing has come for now. Raises Failed where too many listen.
+
+        `check` raises Failed or Unavailable once the client may listen no more, which ends the stream.
+        """
+        with self._places.of(who):
+            return await self._tell(request, _while_allowed(events, check))
 
     async def _tell(self, request: web.Request, events: AsyncIterator[Told | None]) -> web.StreamResponse:
         headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -76,6 +91,24 @@ class Flows:
         with suppress(ConnectionError, TimeoutError):
             await asyncio.wait_for(response.write_eof(), TAKEN_SECONDS)
         return response
+
+
+async def _while_allowed(
+    events: AsyncIterator[Told | None], check: Callable[[], Awaitable[object]]
+) -> AsyncIterator[Told | None]:
+    checked = monotonic()
+    async for told in events:
+        if monotonic() - checked >= CHECK_SECONDS:
+            try:
+                await check()
+            except Failed as failed:
+                yield Told("ended", Ended(failed.problem.detail))
+                return
+            except Unavailable as away:
+                yield Told("ended", Ended(str(away)))
+                return
+            checked = monotonic()
+        yield told
 
 
 def _text(told: Told) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, Struct, UnsetType
 
-from app.domain.events import Box, Event
+from app.domain.events import Box, Event, box_text
 from app.web.changing import Edited, New
 
-PASTS = {"": "the last hour", "none": "nothing", "2": "the last 2 hours", "6": "the last 6 hours", "24": "the last day"}
+PASTS = {
+    "": "the last hour",
+    "none": "nothing",
+    "2": "the last 2 hours",
+    "6": "the last 6 hours",
+    "24": "the last day",
+    "72": "the last 3 days",
+}
 
 
 class EventForm(Struct, frozen=True, kw_only=True):
@@ -23,6 +31,7 @@ class EventForm(Struct, frozen=True, kw_only=True):
     languages: str = ""
     start: str = ""
     end: str = ""
+    hot: bool = False
     rate: str = ""
     past: str = ""  # hours that a new event hears
     draft: bool = False
@@ -37,9 +46,10 @@ class EventForm(Struct, frozen=True, kw_only=True):
             keywords=lines(self.keywords),
             accounts=lines(self.accounts),
             boxes=_boxes(self.boxes),
-            languages=_listed(self.languages),
+            languages=items(self.languages),
             start=moment(self.start, "Start"),
             end=moment(self.end, "End"),
+            hot=self.hot,
             draft=self.draft,
             rate=_rate(self.rate),
             rematch_since=UNSET if self.draft else past(self.past),
@@ -53,9 +63,10 @@ class EventForm(Struct, frozen=True, kw_only=True):
             keywords=lines(self.keywords),
             accounts=lines(self.accounts),
             boxes=_boxes(self.boxes),
-            languages=_listed(self.languages),
+            languages=items(self.languages),
             start=moment(self.start, "Start"),
             end=moment(self.end, "End"),
+            hot=self.hot,
             why=self.why,
         )
 
@@ -67,10 +78,11 @@ def form_of(event: Event) -> EventForm:
         code=event.code,
         keywords="\n".join(event.keywords),
         accounts="\n".join(event.accounts),
-        boxes="\n".join(", ".join(f"{part:g}" for part in box) for box in event.boxes),
+        boxes="\n".join(box_text(box) for box in event.boxes),
         languages=", ".join(event.languages),
         start=_typed(event.start),
         end=_typed(event.end),
+        hot=event.hot,
         version=event.version,
     )
 
@@ -110,7 +122,8 @@ def _typed(at: datetime | None) -> str:
     return at.isoformat(timespec="auto" if at.second or at.microsecond else "minutes")
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def items(text: str) -> tuple[str, ...]:
+    """What stands between commas and in lines; blanks are passed over."""
     return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
 
 
@@ -118,9 +131,12 @@ def _rate(text: str) -> float | None:
     if not text.strip():
         return None
     try:
-        return float(text)
+        rate = float(text)
     except ValueError:
-        raise ValueError(f"{text[:20]!r} is no number of posts a second") from None
+        rate = math.nan
+    if math.isfinite(rate):
+        return rate
+    raise ValueError(f"{text[:20]!r} is no number of posts a second")
 
 
 def _boxes(text: str) -> tuple[Box, ...]:
@@ -130,5 +146,7 @@ def _boxes(text: str) -> tuple[Box, ...]:
             west, south, east, north = (float(part) for part in line.split(","))
         except ValueError:
             raise ValueError(f"box {line[:60]!r} is not four numbers west, south, east, north in degrees") from None
+        if not all(map(math.isfinite, (west, south, east, north))):
+            raise ValueError(f"box {line[:60]!r} is not four numbers west, south, east, north in degrees")
         found.append((west, south, east, north))
     return tuple(found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from time import monotonic
+from typing import TypeAlias
 
 import faust
 from aiokafka.errors import KafkaError
@@ -11,6 +13,7 @@ from faust.sensors.prometheus import setup_prometheus_sensors
 from faust.types import TP
 from faust.web import Request, Response, View
 
+from agents.indexing import Indexing
 from app.clients.cassandra import Writer
 from app.clients.kafka import first_offset
 from app.health import Progress
@@ -20,40 +23,40 @@ from tables.known_events import KnownEvents
 
 log = logging.getLogger(__name__)
 INTERVAL = 2.0
+Positions: TypeAlias = dict[TP, tuple[int, int]]  # committed and end offset
 
 
-def add_health(app: faust.App, settings: Settings, events: KnownEvents, writer: Writer | None) -> None:
+def add_health(
+    app: faust.App, settings: Settings, events: KnownEvents, writer: Writer | None, indexing: Indexing | None
+) -> None:
     """Give the app its health pages.
 
     `/healthz`: 503 when commits stand still while there is more to read, unless it is known that Cassandra is
     awaited: a restart would not help. `/readyz`: 503 until the events view is complete and, where rows are written,
     Cassandra answers; a quiet stream changes neither.
     """
-    progress: Progress[TP] = Progress(settings.stall_seconds)
-    lag = _Lag(app, settings, events)
     setup_prometheus_sensors(app, pattern="/metrics")
-
-    stalled: list[str] = []
+    watches: list[_Watch] = []
+    if not app.producer_only:
+        watches.append(_Watch(settings, events, lambda: _of_agents(app)))
+    if indexing is not None:
+        watches.append(_Watch(settings, events, indexing.positions))
 
     @app.timer(INTERVAL)
     async def look() -> None:
-        if app.producer_only:
-            return
         try:
-            positions = await lag.positions()
-            progress.look(positions, monotonic())
-            if progress.stalled and await lag.excuse(progress.stalled, positions):
-                progress.look(positions, monotonic())
+            for watch in watches:
+                await watch.look()
         except KafkaError as error:
             # Not known; and while Kafka is away, a restart would not help.
             log.warning("cannot look how far Kafka's topics are", extra={"why": repr(error)})
             return
-        stalled[:] = [f"{tp.topic}:{tp.partition}" for tp in progress.stalled]
-        COMMIT_STALLED.set(len(stalled))
+        COMMIT_STALLED.set(len(_stalled(watches)))
 
     @app.page("/healthz")
     async def healthz(view: View, request: Request) -> Response:
         waiting = writer is not None and writer.waiting
+        stalled = _stalled(watches)
         healthy = waiting or not stalled
         return view.json({"healthy": healthy, "stalled": stalled}, status=200 if healthy else 503)
 
@@ -64,29 +67,46 @@ def add_health(app: faust.App, settings: Settings, events: KnownEvents, writer: 
         return view.json({"ready": not waiting, "waiting_for": waiting}, status=503 if waiting else 200)
 
 
-class _Lag:
-    """What is committed of what there is, by partition that this process owns."""
+def _of_agents(app: faust.App) -> dict[TP, int]:
+    """Committed offsets of what the app's agents own."""
+    owned = [tp for tp in app.consumer.assignment() if tp.topic not in app.tables.changelog_topics]
+    return {tp: app.consumer._committed_offset.get(tp) or 0 for tp in owned}  # Faust shows it nowhere else
 
-    def __init__(self, app: faust.App, settings: Settings, events: KnownEvents) -> None:
-        self._app = app
+
+def _stalled(watches: list[_Watch]) -> list[str]:
+    return list(dict.fromkeys(f"{tp.topic}:{tp.partition}" for watch in watches for tp in watch.stalled))
+
+
+class _Watch:
+    """Whether one group's reading in this process goes on; `committed` tells how far it is where it owns partitions."""
+
+    def __init__(self, settings: Settings, events: KnownEvents, committed: Callable[[], dict[TP, int]]) -> None:
         self._settings = settings
         self._events = events
-        self._empty: dict[TP, tuple[int, int]] = {}  # committed and end with no record between
+        self._committed = committed
+        self._progress: Progress[TP] = Progress(settings.stall_seconds)
+        self._empty: Positions = {}  # with no record between
+        self.stalled: list[TP] = []
 
-    async def positions(self) -> dict[TP, tuple[int, int]]:
-        """Committed and end offset. Raises KafkaError.
+    async def look(self) -> None:
+        """Find out what stands still. Raises KafkaError."""
+        positions = await self._positions()
+        self._progress.look(positions, monotonic())
+        if self._progress.stalled and await self._excuse(self._progress.stalled, positions):
+            self._progress.look(positions, monotonic())
+        self.stalled = self._progress.stalled
 
-        The end is not asked of Faust's consumer: one that fetches nothing any more knows of nothing new.
+    async def _positions(self) -> Positions:
+        """Raises KafkaError.
+
+        The end is not asked of the consumer that reads: one that fetches nothing any more knows of nothing new.
         """
-        consumer = self._app.consumer
-        owned = [tp for tp in consumer.assignment() if tp.topic not in self._app.tables.changelog_topics]
-        found = {}
-        for partition, end in (await self._events.view.ends(owned)).items():
-            committed = consumer._committed_offset.get(partition) or 0  # Faust shows it nowhere else
-            found[partition] = (committed, end)
+        committed = self._committed()
+        ends = await self._events.view.ends(committed)
+        found = {tp: (committed[tp], end) for tp, end in ends.items()}
         return {tp: (at[1], at[1]) if self._empty.get(tp) == at else at for tp, at in found.items()}
 
-    async def excuse(self, stalled: list[TP], positions: dict[TP, tuple[int, int]]) -> bool:
+    async def _excuse(self, stalled: list[TP], positions: Positions) -> bool:
         """Whether there is nothing to read in some: expired records and marks of transactions leave empty offsets.
 
         These count as committed from now on. Raises KafkaError.

@@ -25,13 +25,15 @@ _SAYS = {
     401: "No token, or one that does not count",
     403: "The caller may not do this",
     404: "There is no such thing",
+    408: "The body does not come",
     409: "It stands otherwise: what it was asked for does not go, or somebody has changed it meanwhile",
     413: "Too large",
     415: "Another media type is needed",
     421: "Not a name of this server",
     422: "It cannot be as it was written; the detail says why",
     429: "Too much at once; Retry-After says when to ask again",
-    503: "Kafka, Cassandra or a manager does not answer; nothing was done",
+    503: "Kafka, Cassandra or a manager does not answer; nothing was done, and nothing will be",
+    504: "Kafka, Cassandra or a manager does not answer in time; it may have been done: look before you try again",
 }
 
 _IF_MATCH = {
@@ -51,6 +53,7 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
         types += [one for one in (route.query, route.body, *route.answers.values()) if _is_type(one)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     known = dict(zip(map(_key, types), schemas, strict=True))
+    _simplify(components)
     paths: dict[str, Any] = {}
     for route in shown:
         path = _PART.sub(r"{\1}", route.path)
@@ -72,6 +75,17 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _simplify(schema: Any) -> None:
+    """Tuples whose parts are all alike become lists of so many: few tools read `prefixItems` rightly."""
+    if isinstance(schema, dict):
+        parts = schema.get("prefixItems")
+        if parts and all(part == parts[0] for part in parts) and schema.get("items") is False:
+            schema["items"] = parts[0]
+            del schema["prefixItems"]
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _simplify(part)
 
 
 def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _query(schema: dict[str, Any], components: dict[str, Any]) -> list[dict[str,
 
 
 def _answers(route: Route) -> dict[int, Any]:
-    problems = [421, 503]
+    problems = [421, 429, 503]
     if route.right is not Right.NONE:
         problems += [401, 403]
     if "{" in route.path:
@@ -124,7 +138,9 @@ def _answers(route: Route) -> dict[int, Any]:
     if route.query is not None:
         problems.append(422)
     if route.changes:
-        problems += [403, 413]
+        problems += [403, 408, 413]
+        if route.audited:
+            problems.append(504)
     if route.body is not None:
         problems += [400, 415, 422]
     if route.conditional:

@@ -17,7 +17,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     status: int
     detail: str
-    reason: str = ""  # one word for programs: exists, unknown, state, version, invalid, late
+    reason: str = ""  # one word for programs: exists, unknown, state, version, invalid, late, uncertain
     current: dict[str, Any] | None = None  # of a conflict: the event as it stands
     yours: dict[str, Any] | None = None  # of a conflict: what was to be written
 

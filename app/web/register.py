@@ -19,6 +19,7 @@ from app.web.api import (
     notices,
     people,
     posts,
+    signing,
     system,
 )
 from app.web.desk import Desk
@@ -26,21 +27,22 @@ from app.web.openapi import describe
 from app.web.pages import asking as asking_pages
 from app.web.pages import event as event_pages
 from app.web.pages import exports as exports_pages
-from app.web.pages import home, signing, trying, writing
+from app.web.pages import home, trying, writing
 from app.web.pages import live as live_pages
 from app.web.pages import notices as notices_pages
 from app.web.pages import people as people_pages
 from app.web.pages import posts as posts_pages
+from app.web.pages import signing as signing_pages
 from app.web.pages import system as system_pages
 from app.web.rendering import STATIC, Rendering
 from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, events, changes, history, live, system, files, advising, asking, exports, posts),
+    *(about, signing, events, changes, history, live, system, files, advising, asking, exports, posts),
     *(notices, people, auditing),
     *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
-    *(asking_pages, trying, signing),
+    *(asking_pages, trying, signing_pages),
 )
 
 

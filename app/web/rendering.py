@@ -31,7 +31,7 @@ EVENT_PLACES = (  # of an event's own: path beyond its page, name, right
     ("/exports", "Exports", Right.VIEW),
     ("/history", "History", Right.VIEW),
     ("/edit", "Edit", Right.CHANGE),
-    ("/manage", "Manage", Right.CREATE),
+    ("/manage", "Manage", Right.CHANGE),
 )
 
 

@@ -4,7 +4,7 @@ To add a part: a module in `app/web/api` or `app/web/pages` with handlers and a 
 `app/web/register.py`. A handler takes an `Asked` and gives a `Reply` (JSON), a `Page`, a `Redirect`, or a response of
 aiohttp's for what flows; what goes wrong it raises as `Failed`. Paths that begin with `/api/` answer JSON and problems,
 all others pages. Every request but GET is written down in the audit log, with what the handler has put in
-`Asked.detail`.
+`Asked.target`, `Asked.detail` and `Asked.refused`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiohttp import web
 from msgspec import Struct
 
 from app.domain.events import Event
 from app.domain.people import Caller, Right
-from app.web.desk import Desk
 from app.web.problems import Failed
+
+if TYPE_CHECKING:
+    from app.web.desk import Desk  # brings Faust, which the CLI does without
 
 API = "/api/"
 _VERSION = re.compile(r'(?:W/)?"(\d{1,18})"')
@@ -38,11 +40,26 @@ class Asked:
     query: Any = None  # the route's query type, filled
     body: Any = None  # the route's body type, filled
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit log
+    target: str = ""  # for the audit log: an event's code, a person's name; what the path names, unless it is said
+    refused: str = ""  # for the audit log: why not all of it was done, where the answer itself is no refusal
+
+    def __post_init__(self) -> None:
+        self.target = self.target or self.path.get("code") or self.path.get("name") or ""
 
     @property
     def path(self) -> Mapping[str, str]:
         """The named parts of the path."""
         return self.request.match_info
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.desk.door.address(self.request)
+
+    @property
+    def by_whom(self) -> str:
+        """Whose it is, where somebody may have only so much: a person's name, else where it comes from."""
+        return self.address if self.caller.by == "open" else self.caller.name
 
     @property
     def event(self) -> Event:
@@ -59,6 +76,10 @@ class Asked:
         if found is None:
             raise Failed(400, 'write If-Match: "5", the ETag of the event as you know it', reason="invalid")
         return int(found[1])
+
+    async def check_again(self) -> None:
+        """Raise Failed where the caller may ask this no more, Unavailable where that cannot be known."""
+        await self.desk.admitted(self.route.right, self.request)
 
     def check(self, right: Right, event: Event) -> None:
         """Raise Failed unless the caller may do that to an event which the path does not name."""
@@ -98,7 +119,7 @@ Handler: TypeAlias = Callable[[Asked], Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class Route:
-    """A route. The operation's name is unique, and what the audit log calls it: `event.edit`."""
+    """A route. The operation's name is unique."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
@@ -116,11 +137,18 @@ class Route:
     most_bytes: int = 512 * 1024  # of the body
     conditional: bool = False  # If-Match may name the version of the event that is to be changed
     audited: bool = True  # a request that changes nothing although it is no GET is not
+    own_entry: bool = False  # of the audit log, by the handler: only that finds out who asks
+    action: str = ""  # of a page: the API's name for the same, by which the audit log calls both
 
     @property
     def of_api(self) -> bool:
         """Whether it answers programs, not people."""
         return self.path.startswith(API)
+
+    @property
+    def noted_as(self) -> str:
+        """What the audit log calls it: `events.edit`, by whichever way that was asked for."""
+        return self.action or self.name
 
     @property
     def tag(self) -> str:

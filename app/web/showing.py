@@ -6,7 +6,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from app.domain.events import Box, Event, Status
+from app.domain.events import Box, Event, Rematch, Status
+from app.domain.partitioning import BucketRule
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -22,7 +23,10 @@ class Shown(Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     start: datetime | None
     end: datetime | None
+    hot: bool
     owners: tuple[str, ...]
+    buckets: tuple[BucketRule, ...]  # how its rows are laid out, from when on
+    rematches: tuple[Rematch, ...]  # the last few wishes to hear the past
     changed_at: datetime | None  # last
     changed_by: str | None
 

@@ -26,7 +26,7 @@ from app.settings import Settings
 from app.tracking.budget import PAID, Budget, month_of
 from tables.manager_views import ManagerViews
 
-_KEPT_SECONDS = 1.0  # figures change once a second at most
+_KEPT_SECONDS = 1.0
 _MOST_KEPT = 64
 T = TypeVar("T")
 
@@ -85,8 +85,8 @@ class Watching:
         return processes(list(self._views.processes.items.values()), now_ms())
 
     def live(self, event: Event, span: Span) -> Live:
-        """All that is shown of an event while it happens; as it was at most a second ago."""
-        key = ("live", event.code, event.version, span)
+        """All that is shown of an event while it happens: its counts as they are, the rest at most a second old."""
+        key = ("live", event.code, event.version, span, self._views.activity.of(event).posts)
         return self._keep(key, lambda: self._live(event, span))
 
     def glances(self) -> list[Glance]:

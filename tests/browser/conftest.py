@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from app.local.stack import Stack
-from tests.browser.site import Site, beside
+from tests.browser.site import PATIENCE_MS, Site, beside
 from tests.support.api import SECRET
-from tests.support.chromium import Missing, chromium
+from tests.support.chromium import chromium
+from tests.support.debian import Missing
 from tests.support.place import place
 from tests.support.workers import worker
 
@@ -23,6 +24,7 @@ def browser() -> Iterator[Browser]:
         program, environment = chromium()
     except Missing as missing:
         pytest.fail(str(missing), pytrace=False)
+    expect.set_options(timeout=PATIENCE_MS)  # five seconds else: of a loaded machine they say nothing
     with sync_playwright() as playwright:
         yield _launched(playwright, str(program), environment)
 

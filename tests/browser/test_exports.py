@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.domain.exports import manifest_name
-from tests.browser.site import LOOKS, Look, Site, beside, check
+from tests.browser.site import FLOWS, LOOKS, Look, Site, beside, check
 from tests.support import events
 
 NAME = "سيل 洪水 <script>alert(1)</script>"
@@ -29,8 +29,9 @@ def ask(page: Page, kind: str) -> None:
     expect(page.get_by_text("The export has been asked for.")).to_be_visible()
 
 
-def test_an_export_is_followed_fetched_and_removed(site: Site, code: str, tmp_path: Path) -> None:
-    with site.visit("vera", "viewer") as page:
+@pytest.mark.parametrize("look", FLOWS, ids=str)
+def test_an_export_is_followed_fetched_and_removed(site: Site, code: str, look: Look) -> None:
+    with site.visit("vera", "viewer", look) as page:
         page.goto(f"/events/{code}/exports")
         expect(page.get_by_text(NAME).first).to_be_visible()
         ask(page, "csv")

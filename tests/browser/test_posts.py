@@ -53,6 +53,12 @@ def test_a_post_is_searched_for_looked_at_and_tagged(site: Site) -> None:
         assert "hostile" not in page.title()
 
 
+def test_how_far_the_index_is_stands_on_the_page_of_the_system(site: Site) -> None:
+    with site.visit("vera", "viewer") as page:
+        page.goto("/system")
+        expect(page.locator("#now")).to_contain_text("The index by which posts are found is up to date.")
+
+
 def test_all_that_a_search_finds_is_tagged(site: Site) -> None:
     with site.visit("ed", "editor") as page:
         page.goto("/events/dike/posts?text=number")
@@ -70,7 +76,7 @@ def test_all_that_a_search_finds_is_tagged(site: Site) -> None:
         expect(page.locator("article")).to_have_count(50)
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: f"{look.width}-{look.scheme}")
+@pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_the_pages_are_usable(site: Site, look: Look) -> None:
     with site.visit("ed", "editor", look) as page:
         page.goto("/events/dike/posts?text=dike")

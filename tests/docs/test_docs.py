@@ -74,3 +74,10 @@ def test_the_readme_names_the_two_commands_on_its_first_screen() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {name for page in DOCS.glob("*.md") for name in re.findall(r"\]\(images/([^)]+)\)", page.read_text())}
+    sizes = {path.name: path.stat().st_size for path in (DOCS / "images").iterdir()}
+    assert shown == sizes.keys()
+    assert max(sizes.values()) < 120_000

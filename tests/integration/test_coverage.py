@@ -53,6 +53,9 @@ def a_token_that_is_refused_after_a_connection_is_the_reason_of_the_gap(stack: S
             lambda: [one for one in tracking.heard(settings, "flood").gaps if not one.goes_on], "the gap is over"
         )
         assert (gap.reasons[-1].why, gap.reasons[-1].since) == (refused.why, refused.since)
+        simulator.push(tracking.stream(5, 100))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        assert len(tracking.stored(settings, "flood")) == 10
         stored = until(
             lambda: [one for one in rows.query(settings, rows.EVERYTHING + OUTAGE) if one["ended"] == "connected"],
             "it stands in Cassandra, with its end",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.records import raw_headers
+from app.domain.records import Line, classified_headers, raw_headers
 from app.local.stack import Stack
-from app.topics import DEAD_LETTERS, RAW, REPLAYED_LETTERS
+from app.topics import CLASSIFIED, DEAD_LETTERS, RAW, REPLAYED_LETTERS
 from tests import builders
 from tests.support import commands, events, topics
 from tests.support.chain import Chain, chain
@@ -97,6 +97,39 @@ def test_posts_come_in_once_however_often_their_letters_are_sent(running: Chain,
     }
     assert running.counted()["flood"] == 2
     assert sent[0][1].partition == 0
+
+
+def test_a_line_that_one_event_has_wished_for_goes_back_to_it_alone_as_of_when_it_was_said(
+    running: Chain, tmp_path: Path
+) -> None:
+    said = topics.RECEIVED_MS - 3_600_000
+    searched = tuple(raw_headers("x", "v2", topics.RECEIVED_MS, "search", "wish-1", said, "wished"))
+    line = Line(0, 9, 0, 0, topics.RECEIVED_MS, "x", "search", {"rotwasser": "text"}, as_of=said)
+    running.send(Raw(b"{cut off", 0, headers=searched))
+    topics.send(running.settings, [Raw(b"{not whole", 0, b"wished", classified_headers(1, [line]))], CLASSIFIED)
+    events.accepted(running.settings, events.create("wished", keywords=("rotwasser",)))
+    running.settle()
+    names = [
+        letter["id"]
+        for letter in listed(running, tmp_path, "--reason", "not JSON")["letters"]
+        if (letter["event"], letter["as_of"]) == ("wished", said)
+    ]
+    assert sorted(replay(running, tmp_path, *names)["sent"]) == sorted(names)
+    again = [dict(record.headers) for record in topics.read(running.settings, RAW)]
+    told = [(headers["event"], headers["as_of"]) for headers in again if headers.get("letter", b"").decode() in names]
+    assert told == [(b"wished", str(said).encode())] * 2
+
+
+def test_a_letter_of_one_event_becomes_no_other_event_s_row(running: Chain, tmp_path: Path) -> None:
+    both = [events.create(code, keywords=("gelbwasser",)) for code in ("asked", "another")]
+    events.accepted(running.settings, *both)
+    post = builders.line(builders.status("the gelbwasser rises", id_str="3", id=3))
+    bury(
+        running, "cassandra/asked:0:3:0", post, source="x", origin="search", received_at="1714560100000", event="asked"
+    )
+    assert replay(running, tmp_path, "cassandra/asked:0:3:0")["sent"] == ["cassandra/asked:0:3:0"]
+    running.settle()
+    assert set(running.stored({"asked", "another"})) == {("asked", "3")}
 
 
 def test_what_is_no_post_stays(running: Chain, tmp_path: Path) -> None:

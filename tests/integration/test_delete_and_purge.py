@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.clients.cassandra import session
 from app.domain.activity import Activity
 from app.local.stack import Stack
 from app.schema import EVENT_BUCKET, TWEET, TWEET_RAW
@@ -15,6 +14,7 @@ from tests import builders
 from tests.support import events, rows, topics
 from tests.support.chain import Chain, chain
 from tests.support.patched import starling_with
+from tests.support.rows import patient_session
 from tests.support.topics import Raw
 from tests.support.waiting import until
 
@@ -147,7 +147,7 @@ def test_rows_written_while_a_purge_runs_are_removed_too(stack: Stack) -> None:
         purge = threading.Thread(target=events.accepted, args=(settings, events.command("purge", "late")))
         purge.start()
         until(lambda: held(running, "late")[TWEET] == 0, "the purge has removed rows", pause=0.02)
-        with session(settings) as cassandra:
+        with patient_session(settings) as cassandra:
             for table in (TWEET, TWEET_RAW):
                 cassandra.execute(
                     f"INSERT INTO {settings.keyspace}.{table} (event_name, bucket, t_id) VALUES (%s, %s, %s)",  # noqa: S608

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,11 +19,12 @@ from pathlib import Path
 import pytest
 
 import app.demo.run
-from app.clients.cassandra import session
 from app.local.process import Process, start_time
 from app.local.stack import Stack
 from app.settings import Settings, state_dir
 from cli.demo import demo
+from tests.support.rows import patient_session
+from tests.support.terminal import CTRL_C, terminal
 
 STARLING = Path(sys.executable).with_name("starling")
 SMALL = ("--posts", "3000", "--rate", "1500", "--live", "3", "--json")
@@ -38,7 +43,7 @@ def servers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]
 
 
 def keyspaces(settings: Settings) -> set[str]:
-    with session(settings) as cassandra:
+    with patient_session(settings) as cassandra:
         found = cassandra.execute("SELECT keyspace_name FROM system_schema.keyspaces")
         return {name for (name,) in found if name.startswith("demo_")}
 
@@ -92,12 +97,52 @@ def test_a_demo_sees_a_row_that_is_missing_one_too_many_and_one_that_is_wrong(
 def spoil(settings: Settings) -> None:
     """One value altered, one row removed, one added."""
     table = f"{settings.keyspace}.tweet"
-    with session(settings) as cassandra:
+    with patient_session(settings) as cassandra:
         one, other = list(cassandra.execute(f"SELECT event_name, bucket, t_id FROM {table} LIMIT 2"))  # noqa: S608
         where = "WHERE event_name = %s AND bucket = %s AND t_id = %s"
         cassandra.execute(f"UPDATE {table} SET u_followers_count = -1 {where}", one)  # noqa: S608
         cassandra.execute(f"DELETE FROM {table} {where}", other)  # noqa: S608
         cassandra.execute(f"INSERT INTO {table} (event_name, bucket, t_id) VALUES (%s, %s, 'stray')", one[:2])  # noqa: S608
+
+
+def entered(link: str) -> str:
+    """What a browser shows that signs in by a link."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), urllib.request.ProxyHandler({}))
+    address, _, token = link.partition("?")
+    with browser.open(address, token.encode(), timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.usefixtures("servers")
+def test_on_a_terminal_its_pages_stay_until_a_ctrl_c() -> None:
+    with terminal("demo", "--posts", "500", *NO_LIVE) as running:
+        shown = running.until("Ctrl-C ends the demo")
+        assert "what Cassandra holds equals what was planted" in shown
+        links = re.findall(r"(?:this|another) link signs in once\)?: (http://\S+)", shown)
+        assert len(links) == 2
+        for link in links:
+            assert "2026 River Flood" in entered(link)
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                entered(link)
+        given = re.search(r"in another terminal: export (.*)", shown)
+        assert given is not None
+        told = os.environ | dict(pair.split("=", 1) for pair in shlex.split(given[1]))
+        listed = subprocess.run(
+            [STARLING, "--direct", "user", "list", "--json"],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=told,
+            timeout=60,
+        )
+        assert [one["name"] for one in json.loads(listed.stdout)] == ["demo"]
+        started = children(running.pid)
+        assert started
+        running.type(CTRL_C)
+        assert running.wait() == 0, running.shown
+        assert "removing its topics and tables" in running.shown
+        assert "Traceback" not in running.shown
+        assert not [process for process in started if process.alive()]
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.local.stack import Stack
 from tests.support import events
-from tests.support.api import SECRET, Api, Replied, api
+from tests.support.api import FORM, SECRET, Api, Replied, api
 from tests.support.place import place
 from tests.support.together import Running, Together
 from tests.support.waiting import until
@@ -43,6 +43,7 @@ def an_event_lives_by_the_api_from_its_creation_to_its_purge(stack: Stack) -> No
         _gone(edda, ada)
         done = [one for one in events.events(settings).values() if one.code == "flood"]
         assert not done, "a purge leaves nothing"
+        _two_owners(edda, ada)
 
 
 def _created(edda: Api, vera: Api) -> None:
@@ -71,6 +72,22 @@ def _conflicts(edda: Api) -> None:
     assert edda.get(f"{EVENTS}/flood")["version"] == 2, "a refusal changes nothing"
 
 
+def _two_owners(edda: Api, ada: Api) -> None:
+    """Each has the page before them; the second does not undo what the first has done."""
+    version = change(edda, "POST", "", {"name": "Rift", "keywords": ["rift"]}, 201)["version"]
+    first = edda.send("POST", "/events/rift/owners", f"owners=edda,vera&version={version}".encode(), media=FORM)
+    assert first.status == 303
+    second = ada.send("POST", "/events/rift/owners", f"owners=edda,ada&version={version}".encode(), media=FORM)
+    assert second.status == 409
+    page = second.body.decode()
+    assert "its owners are edda, vera by now" in page
+    assert 'name="owners" value="edda,ada"' in page, "what was typed stays"
+    assert edda.get(f"{EVENTS}/rift")["owners"] == ["edda", "vera"]
+    over = f"owners=edda&version={version + 1}".encode()
+    assert f'name="version" value="{version + 1}"' in page
+    assert ada.send("POST", "/events/rift/owners", over, media=FORM).status == 303
+
+
 def _states(edda: Api) -> None:
     assert change(edda, "POST", "/flood/pause", {}, 409)["reason"] == "state"
     assert change(edda, "POST", "/flood/start", {"rematch_since": None}, version=2)["status"] == "active"
@@ -78,6 +95,10 @@ def _states(edda: Api) -> None:
         assert change(edda, "POST", f"/flood/{action}", {"why": action})["status"] == status
     since = datetime.now(UTC).replace(year=datetime.now(UTC).year - 3).isoformat()
     change(edda, "POST", "/flood/rematch", {"since": since}, 422)
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    assert change(edda, "POST", "/flood/rematch", {"since": hour_ago, "source": "x"}, 409)["reason"] == "state"
+    change(edda, "POST", "/flood/rematch", {"since": hour_ago, "source": "mastodon"}, 422)
+    assert edda.get(f"{EVENTS}/flood/rematch") == {"progress": None, "sources": []}
     clone = change(edda, "POST", "/flood/clone", {"name": "Flood II"}, 201)
     assert (clone["code"], clone["status"], clone["keywords"]) == ("flood-ii", "draft", ["flood", "dike"])
     assert change(edda, "POST", "/flood-ii/archive", {})["status"] == "archived"

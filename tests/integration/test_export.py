@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from app.clients.cassandra import session
 from app.domain.columns import ANNOTATED, EXPORTED
 from app.domain.exports import Wish
 from app.exporting.store import Store
@@ -24,6 +23,7 @@ from tests import builders
 from tests.support import events, exporting, rows
 from tests.support.chain import Chain, chain
 from tests.support.patched import starling_with
+from tests.support.rows import patient_session
 from tests.support.topics import Raw
 from tests.support.waiting import until
 
@@ -78,7 +78,7 @@ def stored(running: Chain, code: str = "flood") -> dict[str, dict[str, Any]]:
 def annotate(running: Chain, *, every: int) -> None:
     """Tag and note some posts of the event, one that is not there too."""
     some = list(running.stored({"flood"}).values())[::every]
-    with session(running.settings) as cassandra:
+    with patient_session(running.settings) as cassandra:
         keyspace = running.settings.keyspace
         for row in [*some, some[0] | {"t_id": "1"}]:
             cassandra.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import re
@@ -15,10 +16,11 @@ from urllib.parse import urlencode
 import pytest
 
 from app.clients import tokens
+from app.clients.audit import read_newest
 from app.local.stack import Stack
 from tests import builders
 from tests.support import events, exporting
-from tests.support.api import SECRET, Api, Replied, api, person
+from tests.support.api import FORM, SECRET, Api, Replied, api, person
 from tests.support.chain import Chain, chain
 from tests.support.place import place
 from tests.support.together import Running, Together
@@ -80,10 +82,30 @@ def what_was_asked_for_is_fetched(stack: Stack) -> None:
         by_hand = Path(name, "by-hand.csv")
         exporting.exported(running.settings, by_hand, "flood", "csv", "--bom")
         assert by_hand.read_bytes() == file.body, "the same by either way"
+        _audited(running, f"{PATH}/{done['id']}", vera)
         _wrong(vera)
         _taken_back(running, vera, done)
         _page(running)
         running.check_calm()
+
+
+def _audited(running: Chain, path: str, vera: Api) -> None:
+    """No way to a file leaves no entry."""
+    for what, part in (("file", "bytes=-99999999"), ("bundle", "bytes=1-"), ("manifest", "bytes=1-")):
+        assert vera.send("GET", f"{path}/{what}", headers={"Range": part}).status in (200, 206)
+    entries = asyncio.run(read_newest(running.settings, 100))
+    fetched = [one for one in reversed(entries) if one.action == "exports.fetch"]
+    assert [(one.by, one.detail.get("what", ""), one.detail.get("part")) for one in fetched] == [
+        ("token", "exports.file", None),
+        ("token", "exports.file", "bytes=10-19"),
+        ("token", "exports.manifest", None),
+        ("token", "exports.bundle", None),
+        ("direct", "", None),
+        ("token", "exports.file", "bytes=-99999999"),
+        ("token", "exports.bundle", "bytes=1-"),
+        ("token", "exports.manifest", "bytes=1-"),
+    ]
+    assert {one.target for one in fetched} == {"flood"}
 
 
 def _wrong(vera: Api) -> None:
@@ -116,11 +138,10 @@ def _taken_back(running: Chain, vera: Api, done: dict[str, Any]) -> None:
 def _page(running: Chain) -> None:
     cookie = _signed_in(running.workers["all"], "otto")
     browser = Api(running.workers["all"], None)
-    form = "application/x-www-form-urlencoded"
 
     def send(method: str, path: str, **fields: str) -> Replied:
         body = urlencode(fields).encode() if fields else None
-        return browser.send(method, path, body, headers={"Cookie": cookie}, media=form)
+        return browser.send(method, path, body, headers={"Cookie": cookie}, media=FORM)
 
     first = send("GET", "/events/flood/exports").body.decode()
     assert "<script>alert" not in first
@@ -147,7 +168,7 @@ def _page(running: Chain) -> None:
 def _signed_in(worker: Worker, name: str) -> str:
     """The cookie of somebody who is known."""
     link = tokens.issue(SECRET, "link", name, 0, 60)
-    signed = Api(worker, None).send("GET", f"/welcome?token={link}")
+    signed = Api(worker, None).send("POST", "/welcome", f"token={link}".encode(), media=FORM)
     return signed.headers["Set-Cookie"].partition(";")[0]
 
 

@@ -38,6 +38,15 @@ STUCK = """
 
     agents.classification.send_all = for_ever
 """
+STUCK_INDEX = """
+    import asyncio
+    import agents.indexing
+
+    async def for_ever(self, records):
+        await asyncio.Event().wait()
+
+    agents.indexing.Indexing._work_off = for_ever
+"""
 # What "consumers slowly die" looks like from inside: all is well, but nothing is fetched any more.
 NO_FETCH = """
     import asyncio, time
@@ -195,9 +204,37 @@ def stands_still(stack: Stack, fault: str) -> None:
         until(lambda: _stalled(stuck) > 0, "the metric says so too")
 
 
+@scenarios.add
+def an_index_that_stands_still_is_not_healthy(stack: Stack) -> None:
+    with (
+        place(stack, stall_seconds=STALL) as settings,
+        worker(settings, "worker") as feeding,
+        worker(settings, "indexer", starling_with(STUCK_INDEX)) as stuck,
+        worker(settings, "indexer") as well,
+    ):
+        start(settings)
+        for one in (feeding, stuck, well):
+            one.wait_ready()
+        time.sleep(2 * STALL)
+        assert reply(stuck, "/healthz") == (200, {"healthy": True, "stalled": []})
+        topics.send(settings, posts(200))
+        status, body = until(lambda: _unhealthy(stuck), "it is seen to stand still")
+        assert status == 503
+        assert all(name.startswith(full_name(CLASSIFIED, settings)) for name in body["stalled"])
+        assert reply(well, "/healthz") == (200, {"healthy": True, "stalled": []})
+        stuck.kill()
+        topics.wait_drained(settings, "indexer")
+        assert reply(well, "/healthz") == (200, {"healthy": True, "stalled": []})
+
+
 def _stalled(asked: Worker) -> float:
+    return figure(asked, "starling_commit_stalled") or 0
+
+
+def figure(asked: Worker, name: str) -> float | None:
+    """A figure on its /metrics."""
     lines = asked.get("/metrics")[1].splitlines()
-    return next((float(line.split()[1]) for line in lines if line.startswith("starling_commit_stalled ")), 0)
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), None)
 
 
 def _unhealthy(asked: Worker) -> tuple[int, dict[str, list[str]]] | None:
@@ -304,6 +341,10 @@ def metrics_tell_each_figure_and_its_meaning(stack: Stack) -> None:
         asked.wait_ready()
         topics.send(settings, [*posts(8), Raw(b"malformed"), Raw(b'{"limit": {"track": 1}}')])
         topics.wait_drained(settings, "all")
+        until(lambda: figure(asked, 'starling_lag_records{role="indexer",topic="classified_tweets"}') == 0, "indexed")
+        assert figure(asked, 'starling_lag_seconds{role="all",topic="raw_tweets"}') == 0
+        assert figure(asked, 'starling_server_up{server="kafka"}') == 1
+        assert figure(asked, 'starling_server_up{server="cassandra"}') == 1
         status, text = asked.get("/metrics")
     assert status == 200
     for metric in ours:
@@ -316,7 +357,8 @@ def metrics_tell_each_figure_and_its_meaning(stack: Stack) -> None:
     assert figures["starling_rows_written_total"] == "8.0"
     assert figures["starling_events_in_force"] == "1.0"
     assert figures['starling_control_messages_total{kind="limit"}'] == "1.0"
-    assert figures[f'starling_dead_letters_total{{topic="{full_name(RAW, settings)}"}}'] == "1.0"
+    assert figures['starling_dead_letters_total{reason="unreadable"}'] == "1.0"
+    assert figures['starling_dead_letters_total{reason="too large"}'] == "0.0"
 
 
 @scenarios.add

@@ -1,21 +1,32 @@
-"""Of all trackers one listens: through kill -9, SIGTERM, a freeze, and an outage of Kafka."""
+"""Of all trackers one listens: through kill -9, SIGTERM, a freeze, and the end of a membership."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import mkdtemp
 
+import msgspec
 import pytest
+from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
+from app.domain.coverage import Interval
+from app.domain.events import Definition
+from app.domain.heard import Gap
+from app.domain.holders import OVERLAP_MS
 from app.domain.records import raw_headers
 from app.local.stack import Stack
+from app.settings import Settings
+from app.topics import COVERAGE
+from app.tracking.lease import Lease
 from app.tracking.listening import STOPPED
 from tests import builders
-from tests.support import events, tracking
+from tests.support import events, topics, tracking
 from tests.support.chain import Chain, chain
+from tests.support.place import place
 from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
 from tests.support.topics import Raw
@@ -24,6 +35,7 @@ from tests.support.workers import Worker, worker
 
 scenarios = Together(at_once=4)
 RATE = 50
+EDITED = Definition(keywords=("rotwasser", "blauwasser"))
 
 
 class Ground:
@@ -56,6 +68,16 @@ class Ground:
         self.simulator.wait(
             lambda state: {one["id"] for one in state["connections"]} - before, "another connection", 60
         )
+
+    def wait_stored(self, due: set[str], gap: Gap) -> None:
+        """Return once all of these posts are stored but what X has sent into the gap, where nobody read it any more."""
+        sent = {one["id"]: int(one["at"] * 1000) for one in self.simulator.log(what="post")}
+
+        def missing() -> list[int]:
+            lost = due - tracking.stored(self.settings, "flood")
+            return sorted(sent[one] for one in lost if not gap.since <= sent[one] < gap.until)
+
+        until(lambda: not missing(), lambda: f"stored; still missing, of those outside {gap}: {missing()}")
 
     def check_counted(self) -> None:
         """Each post is counted once, whoever has sent it."""
@@ -109,10 +131,7 @@ def a_tracker_that_is_killed_is_followed_by_the_other_and_leaves_one_gap(stack: 
         assert abs(gap.since / 1000 - killed) < 2
         assert abs(gap.until / 1000 - connected) < 2
         assert "died" in gap.why
-        inside = {
-            one["id"] for one in on.simulator.log(what="post") if gap.since / 1000 <= one["at"] < gap.until / 1000
-        }
-        until(lambda: due - tracking.stored(on.settings, "flood") <= inside, "all but what fell into the gap is stored")
+        on.wait_stored(due, gap)
         assert stored
         on.check_counted()
 
@@ -127,9 +146,9 @@ def a_tracker_that_stops_is_followed_at_once(stack: Stack) -> None:
         on.wait_connected_anew(before)
         on.wait_risen()
         due = tracking.due(on.simulator, on.settings, "flood")
-        until(lambda: tracking.stored(on.settings, "flood") >= due, "all that was sent is stored")
         (gap,) = tracking.heard(on.settings, "flood").gaps
         assert "stopped" in gap.why
+        on.wait_stored(due, gap)
         assert [one for one in holder.complaints() if not one.get("logger", "").startswith("aiokafka")] == []
 
 
@@ -143,11 +162,15 @@ def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None
         frozen = time.time()
         on.wait_connected_anew(before)
         taken_over = on.connections()
+        events.accepted(on.settings, events.command("edit", "flood", definition=EDITED))
+        on.simulator.wait(lambda state: "blauwasser" in str(state["rules"]), "X is asked for what was edited")
         tracking.wait_risen(on.simulator, RATE * 65)
+        asked = on.simulator.log(what="rule")
         holder.thaw()
         until(lambda: "has lost the lease" in holder.log, "it knows")
         on.wait_risen()
         assert on.connections() == taken_over, "it has not connected again"
+        assert on.simulator.log(what="rule") == asked, "nor asked X for anything"
         assert on.simulator.changes("x") == ["connected", "ended ended by the account", "connected"]
         due = tracking.due(on.simulator, on.settings, "flood") - missed_ids(on)
         heard = until(lambda: (one := tracking.heard(on.settings, "flood")).gaps and one, "a gap")
@@ -165,6 +188,75 @@ def a_tracker_that_was_frozen_knows_that_it_lost_the_lease(stack: Stack) -> None
         until(lambda: tracking.heard(on.settings, "flood").gaps[-1].why == STOPPED, "it has said why, late")
         gap = tracking.heard(on.settings, "flood").gaps[-1]
         assert (gap.since, gap.until, len(gap.reasons)) == (first.until, second.since, 1)
+
+
+@scenarios.add
+def what_lay_in_the_socket_of_a_tracker_that_thaws_at_once_is_not_counted_as_heard(stack: Stack) -> None:
+    """The other has just ended its connection. It thaws before that would have been given up as silent."""
+    with ground(stack) as on:
+        on.push(RATE * 30)
+        tracking.wait_risen(on.simulator, RATE * 5)
+        holder, before = on.holder(), on.connections()
+        holder.freeze()
+        frozen = time.time()
+        on.wait_connected_anew(before)
+        holder.thaw()
+        until(lambda: tracking.ledger(on.settings)[0][0].ended, "it has said that it has stopped")
+        on.wait_risen()
+        due = tracking.due(on.simulator, on.settings, "flood")
+        first, second = tracking.ledger(on.settings)[0]
+        assert first.until / 1000 <= frozen
+        (gap,) = tracking.heard(on.settings, "flood").gaps
+        assert (gap.since, gap.until) == (first.until, second.since)
+        on.wait_stored(due, gap)
+
+
+class Unlucky(Lease):
+    """A member of the group that fails when it is told to."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.fail = asyncio.Event()
+        self.left: list[bool] = []  # each time that it was out: whether it was sure
+
+    async def _leave(self) -> None:
+        await super()._leave()
+        self.left.append(self.sure)
+
+    async def _poll(self, consumer: object) -> None:
+        polling = asyncio.ensure_future(super()._poll(consumer))
+        failing = asyncio.ensure_future(self.fail.wait())
+        try:
+            await asyncio.wait([polling, failing], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            polling.cancel()
+            failing.cancel()
+        self.fail.clear()
+        raise KafkaError
+
+
+async def come_true(truth: Callable[[], bool], never: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not truth():
+            assert not never()
+            await asyncio.sleep(0.005)
+
+
+@scenarios.add
+def a_member_that_fails_is_not_sure_of_the_lease_while_it_is_out(stack: Stack) -> None:
+    async def work(settings: Settings) -> None:
+        first, second = Unlucky(settings), Lease(settings)
+        async with first:
+            await come_true(lambda: first.sure, lambda: False)
+            async with second:
+                await come_true(lambda: second.in_touch, lambda: second.sure)
+                first.fail.set()
+                await come_true(lambda: bool(first.left), lambda: first.sure and second.sure)
+                assert first.left == [False]
+                await come_true(lambda: first.sure or second.sure, lambda: first.sure and second.sure)
+
+    with place(stack) as settings:
+        asyncio.run(work(settings))
 
 
 def at_id(number: int) -> str:
@@ -193,6 +285,31 @@ def what_the_holder_before_sends_late_is_stored_and_counted_once(stack: Stack) -
         stored = tracking.stored(running.settings, "flood")
         assert stored == {at_id(number) for number in range(1, 8)}
         assert running.counted() == {"flood": 7}
+        running.check_calm()
+
+
+@scenarios.add
+def what_another_tracker_had_on_disk_and_the_cursor_brings_too_is_counted_once(stack: Stack) -> None:
+    """Both send it at once, and each comes to some posts first."""
+    with chain(stack, "manager", "worker") as running:
+        events.accepted(running.settings, events.create("flood", keywords=("rotwasser",)))
+        now = int(time.time() * 1000)
+        began = now - 10 * OVERLAP_MS
+        cut_off = began - OVERLAP_MS
+        old = Interval(source="x", connection="a", opened=cut_off, since=cut_off, until=cut_off, generation=3)
+        new = Interval(
+            source="x", connection="b", opened=began, since=cut_off, until=cut_off, generation=4, behind=True
+        )
+        entries = [Raw(msgspec.json.encode(one), None, one.key.encode(), ()) for one in (old, new)]
+        topics.send(running.settings, entries, COVERAGE)
+        running.send(heard_by(3, cut_off, 1, 2))
+        running.settle()
+        running.send(heard_by(4, now - 1, 1, 2, 3, 4))
+        running.settle()
+        running.send(heard_by(3, cut_off + 1, 3, 4, 5))
+        running.settle()
+        assert tracking.stored(running.settings, "flood") == {at_id(number) for number in range(1, 6)}
+        assert running.counted() == {"flood": 5}
         running.check_calm()
 
 

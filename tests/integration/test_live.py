@@ -112,6 +112,18 @@ def test_a_stream_ends_when_its_event_is_gone(running: Chain) -> None:
         assert [data for name, data, _ in stream if name == "ended"] == [{"why": "the event is no more"}]
 
 
+def test_a_stream_ends_when_its_listener_s_token_is_revoked(running: Chain) -> None:
+    manager = running.workers["manager"]
+    ada, vera = api(manager), api(manager, "vera", "viewer")
+    events.accepted(running.settings, events.create("told", keywords=("told",)))
+    with listening(vera, "/api/v1/events/told/live") as live, listening(vera, "/api/v1/tail?code=told") as tail:
+        assert next(live)[0] == "counted"
+        assert next(tail)[0] == "state"
+        ada.post("/api/v1/people/vera/revoke", status=204)
+        for stream in (live, tail):
+            assert list(stream)[-1][:2] == ("ended", {"why": "the token was revoked"})
+
+
 def test_a_stream_ends_calmly_when_its_worker_stops(running: Chain) -> None:
     events.accepted(running.settings, events.create("calm", keywords=("calm",)))
     with worker(running.settings, "manager") as other:

@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.clients.audit import read_newest
 from app.clients.mutes import put_mute, read_notices, remove_mute
 from app.domain.notices import Entry, Mute, Notice, Receiver, notices_of
 from app.local.stack import Stack
@@ -32,6 +34,7 @@ from tests.support.waiting import until
 from tests.support.workers import STARLING, worker
 
 scenarios = Together(at_once=4)
+GAP = 'starling_gap_seconds{event="",source="x"}'
 
 
 def hooked(hook: Hook, **more: Any) -> dict[str, Any]:
@@ -90,8 +93,14 @@ def a_gap_is_told_once_when_it_has_lasted_and_once_when_it_is_over(stack: Stack)
             tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
             # Three tries that fail are 35 seconds.
             simulator.fault("status", wire="x", status=503, count=3)
+            figures = partial(running.workers["all"].get, "/metrics")
+            until(lambda: "starling_lease_holders 1.0" in figures()[1], "somebody listens")
+            assert "starling_lease_wanted 1.0" in figures()[1]
+            assert GAP not in figures()[1]
             simulator.fault("end", wire="x")
+            until(lambda: GAP in figures()[1], "it is a figure while it lasts")
             until(lambda: len(hook.told) == 3, "it began, and is over", 120)
+            until(lambda: GAP not in figures()[1], "and none any more")
             started, begun, over = hook.told
             assert started == "started:flood:1"
             assert begun.startswith("gap:x:")
@@ -214,7 +223,7 @@ def what_is_muted_is_listed_and_told_to_nobody(stack: Stack) -> None:
         found = items(settings)["started:flood:1"]
         assert isinstance(found, Notice)
         assert (found.muted, found.due) == (mute.id, ())
-        asyncio.run(remove_mute(settings, mute.id))
+        asyncio.run(remove_mute(settings, mute.id, "a test"))
         accepted(settings, command("stop", "flood"))
         wait_told(hook, "stopped:flood:2")
         assert hook.told == ["started:fire:1", "stopped:flood:2"]
@@ -274,6 +283,8 @@ def a_test_says_what_failed_in_a_line_each(stack: Stack) -> None:
         assert starling(settings, "notify", "unmute", mute["id"]).returncode == 0
         assert starling(settings, "notify", "mutes").stdout == "nothing is muted\n"
         assert starling(settings, "notify", "unmute", mute["id"]).returncode == 1
+        noted = [(one.action, one.target, one.by) for one in asyncio.run(read_newest(settings, 10))]
+        assert noted == [("mutes.remove", "", "direct"), ("mutes.add", "flood", "direct")]
 
 
 together = scenarios.fixture()

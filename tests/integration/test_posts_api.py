@@ -133,6 +133,12 @@ def _exported(running: Chain, out: Path) -> None:
     assert out.read_text().split() == [tagged]
 
 
+def found_one(vera: Api, post_id: str) -> dict[str, Any]:
+    """What people have written to a post."""
+    annotation = vera.get(f"{PATH}/{post_id}")["found"]["annotation"]
+    return {"tags": annotation["tags"], "note": annotation["note"]}
+
+
 def _pages(vera: Api, ed: Api) -> None:
     page = ed.send("GET", f"/events/flood/posts?{urlencode({'text': 'script'})}").body.decode()
     assert "<script>alert" not in page
@@ -146,12 +152,25 @@ def _pages(vera: Api, ed: Api) -> None:
     one = ed.send("GET", f"/events/flood/posts/{post_id}").body.decode()
     assert "<script>alert" not in one
     assert "How it came" in one
-    form = {"add": "by page", "remove": ["check"], "note": "other"}
+    was = found_one(vera, post_id)["note"]
+    form = {"add": "by page", "remove": ["check"], "note": "other", "was": was}
     media = "application/x-www-form-urlencoded"
     written = ed.send("POST", f"/events/flood/posts/{post_id}", urlencode(form, doseq=True).encode(), media=media)
     assert written.status == 303
     (found,) = find(vera, tags="by page")["posts"]
     assert (found["annotation"]["tags"], found["annotation"]["note"]) == (["by page"], "other")
+    late = {"add": "late", "note": was, "was": was}  # as the page was before
+    written = ed.send("POST", f"/events/flood/posts/{post_id}", urlencode(late).encode(), media=media)
+    assert written.status == 303
+    assert found_one(vera, post_id) == {"tags": ["by page", "late"], "note": "other"}
+    over = {"add": "later", "note": "mine", "was": was}
+    refused = ed.send("POST", f"/events/flood/posts/{post_id}", urlencode(over).encode(), media=media)
+    assert refused.status == 409
+    page = refused.body.decode()
+    assert '<blockquote dir="auto">other</blockquote>' in page
+    assert 'dir="auto">mine</textarea>' in page
+    assert 'name="was" value="other"' in page
+    assert found_one(vera, post_id) == {"tags": ["by page", "late"], "note": "other"}
     bulk = {"text": "number", "add": "page bulk"}
     begun = ed.send("POST", "/events/flood/posts", urlencode(bulk).encode(), media=media)
     assert begun.status == 303

@@ -14,10 +14,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from app.asking.previewing import Limits, preview_of
+from app.asking.previewing import preview_of
 from app.clients.kafka import admin
 from app.domain.events import Definition, Event
-from app.domain.preview import Preview, event_to_try
+from app.domain.preview import Limits, Preview, event_to_try
 from app.domain.records import raw_headers
 from app.errors import Unavailable
 from app.local.server import free_ports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,17 +17,20 @@ from aiokafka.admin import RecordsToDelete
 
 from app.clients.kafka import admin
 from app.clients.rematches import follow, read_progress
+from app.domain import wishes
 from app.domain.activity import Activity
 from app.domain.events import Definition
 from app.domain.rematch import Progress
+from app.domain.wishes import Heard
 from app.local.stack import Stack
 from app.schema import TWEET
 from app.settings import Settings
 from app.topics import RAW, REMATCHES, full_name
 from tests import builders
-from tests.support import commands, events, rows, topics
+from tests.support import commands, events, rows, topics, tracking
 from tests.support.chain import Chain, chain
 from tests.support.patched import starling_with
+from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
 from tests.support.topics import Raw
 from tests.support.waiting import until
@@ -395,6 +399,189 @@ def an_event_that_was_purged_and_made_again_hears_the_past_anew(stack: Stack) ->
             events.accepted(settings, events.command("stop", "again"), events.command("purge", "again"))
             assert origins(running, "again") == {}
         running.check_calm()
+
+
+def from_source(settings: Settings, code: str) -> list[Heard]:
+    """What sources have done that were asked for the past of an event."""
+    return wishes.heard(events.events(settings)[code], tracking.entries(settings))
+
+
+def wished(settings: Settings, code: str, source: str) -> int:
+    """Ask a source for the last hour; the version of the wish."""
+    asked = events.command("rematch", code, rematch_since=past(), rematch_source=source)
+    (answer,) = events.accepted(settings, asked)
+    return answer.version or 0
+
+
+def by_origin(settings: Settings, code: str) -> dict[str, set[str]]:
+    """Ids of the posts of an event by the way that they came."""
+    found: dict[str, set[str]] = {}
+    for (name, post), row in rows.tweets(settings).items():
+        if name == code:
+            found.setdefault(row["origin"], set()).add(post)
+    return found
+
+
+def skeets(first: int, count: int, text: str) -> list[dict[str, Any]]:
+    return [tracking.skeet(number, text) for number in range(first, first + count)]
+
+
+def names(posts: list[dict[str, Any]]) -> set[str]:
+    """Addresses of posts of Bluesky."""
+    return {f"at://{post['did']}/app.bsky.feed.post/{post['commit']['rkey']}" for post in posts}
+
+
+@scenarios.add
+def a_new_event_hears_from_jetstream_what_a_filter_has_left_out(stack: Stack) -> None:
+    """And the event beside it is given nothing of that, though it selects some of it, too."""
+    with (
+        Simulator("--keep-alive", "0.2") as simulator,
+        chain(stack, "all", **tracking.bluesky(simulator, bluesky_filter=True)) as running,
+    ):
+        settings = running.settings
+        events.accepted(settings, events.create("storm", keywords=("storm",)))
+        simulator.wait_connected("jetstream")
+        rises, both = skeets(0, 30, "the rotwasser rises"), skeets(1000, 20, "rotwasser after the storm")
+        simulator.push([*rises, *skeets(2000, 30, "nothing of it"), *both])
+        tracking.wait_stored(settings, "storm", names(both))
+        storm = written(settings)
+        events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
+        kept = heard(running, "flood", ask(running, "flood"))
+        assert (kept.posts, kept.only_chosen) == (20, True), "what the filter has kept is all that a rematch hears"
+        assert by_origin(settings, "flood") == {"rematch": names(both)}
+        version = wished(settings, "flood", "bluesky")
+        until(lambda: [one.state for one in from_source(settings, "flood")] == ["done"], "it is heard", 90, pause=0.5)
+        tracking.wait_stored(settings, "flood", names(rises) | names(both))
+        assert by_origin(settings, "flood") == {"rematch": names(rises) | names(both)}
+        assert running.counted()["flood"] == 50
+        (told,) = from_source(settings, "flood")
+        assert (told.source, told.version, told.posts) == ("bluesky", version, 50)
+        assert {key: at for key, at in written(settings).items() if key in storm} == storm
+        assert tracking.stored(settings, "storm") == names(both)
+        again = skeets(4000, 5, "rotwasser and storm once more")
+        simulator.push(again)
+        tracking.wait_stored(settings, "storm", names(both) | names(again))
+        assert by_origin(settings, "flood")["live"] == names(again), "what is heard live goes on"
+        running.check_calm()
+
+
+@scenarios.add
+def a_new_event_hears_from_recent_search_what_x_was_not_asked_for(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_search=True)) as running,
+        tempfile.TemporaryDirectory() as state,
+    ):
+        settings = running.settings
+        events.accepted(settings, events.create("storm", keywords=("storm",)))
+        simulator.wait_connected()
+        before = [tracking.post(number, "the rotwasser rises") for number in range(250)]
+        simulator.push([*before, *(tracking.post(number, "nothing of it") for number in range(1000, 1030))])
+        events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
+        ran = commands.run(settings, Path(state), "event", "rematch", "flood", "--since", "1h", "--source", "x")
+        assert ran.status == 0, ran.err
+        assert re.fullmatch(r"done, since .* from x: 250 posts found\n", ran.out), ran.out
+        tracking.wait_stored(settings, "flood", {post["data"]["id"] for post in before})
+        assert by_origin(settings, "flood") == {"search": {post["data"]["id"] for post in before}}
+        assert running.counted()["flood"] == 250
+        assert tracking.stored(settings, "storm") == set()
+        intervals, _ = tracking.ledger(settings)
+        assert sum(sum(one.reads.values()) for one in intervals if one.wish) == 250, "they are paid for"
+        running.check_calm()
+
+
+@scenarios.add
+def what_recent_search_may_not_be_asked_for_is_said_in_one_line(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator)) as running,
+        tempfile.TemporaryDirectory() as state,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        ran = commands.run(settings, Path(state), "event", "rematch", "flood", "--source", "x")
+        why = "x charges for posts of the past, and STARLING_X_SEARCH is off"
+        assert (ran.status, ran.out, ran.err) == (1, "", f"starling: x is not asked for the past of flood: {why}\n")
+        wished(settings, "flood", "bluesky")
+        until(lambda: from_source(settings, "flood")[-1].state == "refused", "it is told", 30, pause=0.5)
+        shown = " ".join(commands.run(settings, Path(state), "event", "show", "flood").out.split())
+        assert why in shown
+        assert "the tracker does not listen to bluesky (STARLING_SOURCES)" in shown
+        events.accepted(settings, events.command("pause", "flood"))
+        paused = commands.run(settings, Path(state), "event", "rematch", "flood", "--source", "x")
+        assert (paused.status, paused.err) == (
+            1,
+            "starling: event 'flood' is paused: x is asked for active events alone\n",
+        )
+
+
+@scenarios.add
+def a_wish_whose_replay_stalls_is_not_done_before_its_posts_came(stack: Stack) -> None:
+    with (
+        Simulator("--keep-alive", "2") as simulator,
+        chain(stack, "all", **tracking.bluesky(simulator, bluesky_filter=True)) as running,
+    ):
+        settings = running.settings
+        events.accepted(settings, events.create("storm", keywords=("storm",)))
+        simulator.wait_connected("jetstream")
+        rises = skeets(0, 30, "the rotwasser rises")
+        simulator.push(rises)
+        simulator.push(skeets(5000, 1, "the storm is there"))
+        until(lambda: tracking.stored(settings, "storm"), "all came by", pause=0.5)
+        # The network is never silent.
+        simulator.push(skeets(6000, 900, "nothing of it"), rate=2)
+        simulator.fault("stall", wire="jetstream", later=True)
+        events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
+        wished(settings, "flood", "bluesky")
+        until(lambda: [one.state for one in from_source(settings, "flood")] == ["waiting"], "it waits", 150, pause=0.5)
+        (told,) = from_source(settings, "flood")
+        assert told.why == "nothing of the past has come for 60 s, though the connection lives"
+        (entry,) = [one for one in tracking.ledger(settings)[0] if one.wish]
+        assert (entry.until, entry.posts, tracking.stored(settings, "flood")) == (entry.since, 0, set())
+        simulator.fault("clear", wire="jetstream")
+        until(lambda: [one.state for one in from_source(settings, "flood")] == ["done"], "it is heard", 150, pause=0.5)
+        tracking.wait_stored(settings, "flood", names(rises))
+        assert by_origin(settings, "flood") == {"rematch": names(rises)}
+
+
+PARTS = starling_with("import app.sources.bluesky as it; it._PART_SECONDS = 0.0")
+
+
+@scenarios.add
+def a_tracker_that_was_killed_is_followed_by_one_that_asks_for_the_rest(stack: Stack) -> None:
+    with (
+        Simulator("--keep-alive", "0.2") as simulator,
+        chain(stack, "manager", "worker", **tracking.bluesky(simulator, bluesky_filter=True, rematch_rate=100)) as rest,
+    ):
+        settings = rest.settings
+        with worker(settings, "tracker", PARTS) as tracker:
+            tracker.wait_ready()
+            events.accepted(settings, events.create("storm", keywords=("storm",)))
+            simulator.wait_connected("jetstream")
+            rises = skeets(0, 1500, "the rotwasser rises")
+            simulator.push(rises)
+            simulator.push(skeets(5000, 1, "the storm is there"))
+            until(lambda: tracking.stored(settings, "storm"), "all came by", pause=0.5)
+            events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
+            wished(settings, "flood", "bluesky")
+            until(lambda: len(tracking.stored(settings, "flood")) > 300, "some is heard", 60, pause=0.5)
+            tracker.kill()
+            (told,) = from_source(settings, "flood")
+            assert told.state == "running"
+            assert 0 < told.posts < 1500
+            tracker.restart()
+            tracker.wait_ready()
+            until(
+                lambda: [one.state for one in from_source(settings, "flood")] == ["done"], "it is heard", 120, pause=0.5
+            )
+            tracking.wait_stored(settings, "flood", names(rises))
+            (done,) = from_source(settings, "flood")
+            assert 1500 <= done.posts < 2 * 1500, "it went on where it was"
+            assert by_origin(settings, "flood") == {"rematch": names(rises)}
+            rest.settle()
+            assert counts(rest, "flood").posts == 1500, "each once"
+            entries = [one for one in tracking.ledger(settings)[0] if one.wish]
+            assert len(entries) == 1, "one entry a wish"
 
 
 async def _cut(settings: Settings, before: int) -> None:

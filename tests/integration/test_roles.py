@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from app.settings import Settings
 from app.topics import EVENT_RESULTS, EVENTS
 from cli.worker import CUT_OFF
 from tests import builders
-from tests.support import events, rows, topics
+from tests.support import events, groups, rows, topics
 from tests.support.patched import starling_with
 from tests.support.place import environment, place
 from tests.support.together import Running, Together
@@ -170,6 +171,128 @@ def a_worker_that_comes_to_no_end_is_cut_off(stack: Stack) -> None:
             time.sleep(1)
             assert twice.term() == CUT_OFF
             assert "told twice to stop" in twice.log
+
+
+# Its recovery comes to its end at the moment at which it is told to stop.
+RECOVERED_AS_IT_STOPS = """
+import asyncio
+from faust.transport.consumer import Consumer
+
+async def perform_seek(consumer):
+    print('{"level": "info", "event": "all but recovered"}', flush=True)
+    while not consumer.app.tables.recovery.should_stop:
+        await asyncio.sleep(0)
+
+Consumer.perform_seek = perform_seek
+"""
+
+
+@scenarios.add
+def a_worker_that_is_stopped_as_it_has_recovered_ends_calmly(stack: Stack) -> None:
+    command = starling_with(RECOVERED_AS_IT_STOPS)
+    with place(stack) as settings, worker(settings, Role.MANAGER, command) as process:
+        until(lambda: "all but recovered" in process.log, "it recovers")
+        assert process.term() == 0
+        assert process.complaints() == []
+
+
+# Posts are on their way to Cassandra, which answers slowly; the next ones come meanwhile.
+WRITES_SLOWLY = """
+    import asyncio
+    from app.clients.cassandra import Writer
+    execute = Writer._execute
+
+    async def slowly(self, statement):
+        print('{"level": "info", "event": "on its way"}', flush=True)
+        await asyncio.sleep(2)
+        return await execute(self, statement)
+
+    Writer._execute = slowly
+"""
+
+
+@scenarios.add
+def a_worker_that_is_stopped_as_it_writes_finishes_and_ends_calmly(stack: Stack) -> None:
+    with (
+        place(stack, batch_records=1) as settings,
+        worker(settings, Role.WORKER, starling_with(WRITES_SLOWLY)) as process,
+    ):
+        events.put_events(settings, [events.active("flood", "flood")])
+        process.wait_ready()
+        posts = [builders.line(builders.status("flood", id_str=str(number))) for number in range(1, 6)]
+        topics.send(settings, [Raw(post, 0) for post in posts])
+        until(lambda: process.log.count("on its way") > 1, "a bucket is listed, and its first post under way")
+        assert process.term() == 0
+        assert process.complaints() == []
+        assert rows.tweets(settings), "the post on its way has come there"
+
+
+NEVER_ANSWERED = """
+    import asyncio
+    import app.clients.cassandra as cassandra
+    from cassandra.connection import ConnectionShutdown
+
+    async def answer(connected, statement):
+        print('{"level": "info", "event": "on its way"}', flush=True)
+        while not connected.is_shutdown:
+            await asyncio.sleep(0)
+        raise ConnectionShutdown("the connection was ended")
+
+    cassandra.ANSWERED_SECONDS, cassandra.answer = 1.0, answer
+"""
+
+
+@scenarios.add
+def a_worker_that_cassandra_does_not_answer_ends_calmly(stack: Stack) -> None:
+    """It has not failed, and whoever restarts it shall not be told so."""
+    with place(stack) as settings, worker(settings, Role.WORKER, starling_with(NEVER_ANSWERED)) as process:
+        events.put_events(settings, [events.active("flood", "flood")])
+        process.wait_ready()
+        topics.send(settings, [Raw(builders.line(builders.status("flood")), 0)])
+        until(lambda: "on its way" in process.log, "a post is under way")
+        assert process.term() == 0
+        assert process.complaints() == []
+
+
+# It stops until its group has come to terms; within the time that it is given.
+OVERTAKEN = """
+import asyncio
+import cli.worker
+from app.faustapp import App
+
+cli.worker.STOP_SECONDS = 120
+ends, answers, came = App.on_stop, App._on_rebalance_when_stopped, asyncio.Event()
+
+async def on_stop(app):
+    await ends(app)
+    await came.wait()
+
+def answer(app):
+    answers(app)
+    came.set()
+
+App.on_stop, App._on_rebalance_when_stopped = on_stop, answer
+"""
+
+
+@scenarios.add
+def a_worker_whose_stop_is_overtaken_by_a_rebalance_leaves_its_group_calmly(stack: Stack) -> None:
+    """Else its partitions stand still until its session has ended."""
+    with place(stack, session_timeout=60) as settings, worker(settings, Role.MANAGER) as stays:
+        until_it_has_joined(stays)
+        remaining = asyncio.run(groups.members(settings, Role.MANAGER))
+        stays.freeze()
+        with worker(settings, Role.MANAGER, starling_with(OVERTAKEN)) as leaves:
+            until(
+                lambda: len(asyncio.run(groups.members(settings, Role.MANAGER))) > len(remaining),
+                "it waits for the frozen one to agree",
+            )
+            leaves.process.terminate()
+            until(lambda: "App]: Stopping" in leaves.log, "it has heard that it is to stop")
+            stays.thaw()
+            assert leaves.process.wait(60) == 0
+            assert asyncio.run(groups.members(settings, Role.MANAGER)) == remaining
+            assert leaves.complaints() == []
 
 
 def _post(number: int) -> Raw:

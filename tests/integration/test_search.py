@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from app.clients.cassandra import session
 from app.clients.rematches import follow
 from app.domain.annotating import Change
 from app.domain.decisions import Command
@@ -24,6 +23,7 @@ from tests import builders
 from tests.support import commands, events, rows, topics
 from tests.support.chain import Chain, chain
 from tests.support.finding import annotate, by_hand, find
+from tests.support.rows import patient_session
 from tests.support.together import Running, Together
 from tests.support.topics import Raw
 
@@ -126,7 +126,7 @@ def tags_are_searched_for_and_a_rebuild_keeps_them(stack: Stack) -> None:
         assert found[0].annotation.changed_by == "ada"
         tagged = (search(tags=["b"]), search("flood", tags=["eye witness", "b"]), search(tags=["c"]))
         check(running, "tagged", *tagged)
-        with session(settings) as cassandra:
+        with patient_session(settings) as cassandra:
             cassandra.execute(f"TRUNCATE {settings.keyspace}.{POST_INDEX}", timeout=60)
         assert find(settings, "tagged", search()) == []
         with tempfile.TemporaryDirectory() as state:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from app.domain.coverage import OVER_BUDGET
 from app.domain.events import Definition
 from app.domain.heard import Gap
 from app.domain.reasons import NOT_YET
 from app.local.stack import Stack
-from tests.support import rows, tracking
+from app.schema import COVERAGE, OUTAGE
+from app.settings import Settings
+from app.topics import RAW
+from tests.support import commands, rows, topics, tracking
 from tests.support.chain import chain
-from tests.support.events import accepted, command, create
+from tests.support.events import accepted, command, create, told
 from tests.support.place import place
 from tests.support.simulator import Simulator
 from tests.support.together import Running, Together
@@ -23,6 +32,8 @@ from tests.support.waiting import until
 from tests.support.workers import worker
 
 scenarios = Together(at_once=4)
+
+RULE_DELAY = 0.3  # seconds; an edit comes every 0.5 s, and each word is wanted for two of them
 
 
 @scenarios.add
@@ -43,9 +54,15 @@ def bluesky_posts_are_heard_and_stored(stack: Stack) -> None:
 
 @scenarios.add
 def edits_of_keywords_lose_nothing_and_double_nothing(stack: Stack) -> None:
-    """1,000 posts a second while a keyword goes and another comes, 20 times; what must be stored, X's log says."""
+    """1,000 posts a second while a keyword goes and another comes, 20 times; what must be stored, X's log says.
+
+    Rules are in force some time after X has answered, as at X: what stays is sent all the same.
+    """
     words = [f"wort{number}" for number in range(22)]
-    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
+    with (
+        Simulator("--rule-delay", str(RULE_DELAY), token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator)) as running,
+    ):
         settings = running.settings
         accepted(settings, create("flood", keywords=tuple(words[:2])))
         simulator.wait_connected()
@@ -60,11 +77,33 @@ def edits_of_keywords_lose_nothing_and_double_nothing(stack: Stack) -> None:
         assert len(due) > 1000
         asked = " ".join(entry["value"] for entry in simulator.log(what="rule"))
         assert set(words) <= set(re.findall(r"\w+", asked)), "X was asked for each"
+        staying = _staying(simulator, {post["data"]["id"]: post["data"]["text"].split()[3] for post in posts})
+        assert len(staying) > 500
+        assert staying <= due, "what is wanted before and after an edit is sent"
         assert len(simulator.state()["past"]) == 0, "one connection for all of it"
         tracking.wait_stored(settings, "flood", due)
         assert tracking.heard(settings, "flood").gaps == []
         sent = {entry["id"] for entry in simulator.log(what="post") if entry["sent"]}
         assert running.intake().posts == len(sent), "none came twice to Kafka"
+
+
+def _staying(simulator: Simulator, words: dict[str, str]) -> set[str]:
+    """Ids of posts whose word each rule asks for that was the newest one within the time that X takes before it."""
+    log = simulator.log()
+    asked = [
+        (entry["at"], set(re.findall(r"wort\d+", entry["value"])))
+        for entry in log
+        if entry["what"] == "rule" and entry["change"] == "rule added"
+    ]
+    found = set()
+    for entry in log:
+        if entry["what"] != "post":
+            continue
+        before = [wanted for at, wanted in asked if at < entry["at"] - RULE_DELAY - 0.1][-1:]
+        since = [wanted for at, wanted in asked if entry["at"] - RULE_DELAY - 0.1 <= at <= entry["at"]]
+        if before and all(words[entry["id"]] in wanted for wanted in before + since):
+            found.add(entry["id"])
+    return found
 
 
 def bluesky_resumed(stack: Stack, wire: str) -> None:
@@ -192,6 +231,70 @@ def an_event_of_which_x_takes_nothing_is_said_in_one_line(stack: Stack) -> None:
 
 
 @scenarios.add
+def rules_that_another_program_removes_are_put_back_while_it_listens_and_the_time_without_is_a_gap(
+    stack: Stack,
+) -> None:
+    with (
+        Simulator("--keep-alive", "2", token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_rules_seconds=1)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        lose_rules(settings, simulator)
+        simulator.push(tracking.stream(3, 200))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        assert len(tracking.stored(settings, "flood")) == 6
+        assert simulator.changes("x") == ["connected"]
+        removed, added = (int(entry["at"] * 1000) for entry in simulator.log(what="rule")[-2:])
+        (gap,) = until(lambda: ended_gaps(settings), "the gap is over")
+        assert gap.since <= removed < added <= gap.until
+        assert gap.why == "the source was not asked for it (it had lost what it was asked for)"
+        wait_in_cassandra(settings, [gap.since, None])
+
+
+def ended_gaps(settings: Settings) -> list[Gap]:
+    """What was not heard, and is over, but for the time that a busy machine takes to connect for the first time."""
+    return [gap for gap in tracking.heard(settings, "flood").gaps if not (gap.goes_on or gap.why == NOT_YET)]
+
+
+def wait_in_cassandra(settings: Settings, ends: list[int | None]) -> None:
+    """Return once this is until when the event was asked for, in the order of the connections."""
+
+    def stored() -> list[int | None]:
+        found = rows.query(settings, rows.EVERYTHING + COVERAGE)
+        found.sort(key=lambda row: row["opened"])
+        return [one["until"] for row in found for one in json.loads(row["events"])]
+
+    until(lambda: stored() == ends, "it stands in Cassandra")
+
+
+@scenarios.add
+def rules_that_another_program_has_removed_are_put_back_at_the_next_connection(stack: Stack) -> None:
+    with (
+        Simulator("--keep-alive", "2", token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        (ours,) = simulator.rules()
+        time.sleep(6)  # longer than a start may take without being a gap
+        simulator.remove_rules(ours["value"])
+        simulator.fault("end", wire="x")
+        until(lambda: simulator.changes("x").count("connected") == 2, "it is connected again")
+        assert [rule["value"] for rule in simulator.rules()] == [ours["value"]]
+        lost = [one for one in running.workers["all"].complaints() if "has lost" in one["event"]]
+        assert [one["events"] for one in lost] == [["flood"]]
+        (gap,) = until(lambda: ended_gaps(settings), "the gap is over")
+        removed, added = (int(entry["at"] * 1000) for entry in simulator.log(what="rule")[-2:])
+        assert gap.since <= removed < added <= gap.until
+        assert gap.why == "the source was not asked for it (it had lost what it was asked for)"
+        opened = tracking.ledger(settings)[0][0].opened
+        wait_in_cassandra(settings, [opened, None])  # X had them when they were made; that was looked at last before
+        simulator.push(tracking.stream(3))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+
+
+@scenarios.add
 def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> None:
     with (
         Simulator(token=tracking.TOKEN) as simulator,
@@ -201,9 +304,7 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
         tracking.flood(settings, simulator)
         simulator.push(tracking.stream(5))
         tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
-        simulator.fault("status", wire="x", status=503)
-        simulator.fault("end", wire="x")
-        simulator.wait(lambda state: not state["connections"], "not connected")
+        tracking.cut_off(simulator)
         simulator.push(tracking.stream(20, 100))
         simulator.wait_connected()
         simulator.push(tracking.stream(5, 200))
@@ -211,6 +312,74 @@ def a_gap_is_filled_from_recent_search_where_that_is_allowed(stack: Stack) -> No
         until(lambda: tracking.heard(settings, "flood").gaps == [], "the gap is made good")
         origins = Counter(row["origin"] for row in rows.tweets(settings).values())
         assert origins == {"live": 10, "search": 20}
+
+
+@scenarios.add
+def an_event_that_ended_in_a_gap_is_searched_for_though_nothing_is_listened_for_any_more(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_search=True)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        simulator.push(tracking.stream(5))
+        tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+        tracking.cut_off(simulator)
+        simulator.push(tracking.stream(20, 100))
+        time.sleep(1.5)  # a search asks for whole seconds
+        accepted(settings, command("stop", "flood"))
+        time.sleep(2)
+        after = tracking.stream(3, 200)
+        simulator.push(after)
+        until(lambda: len(tracking.stored(settings, "flood")) >= 25, "those of the gap are stored, too")
+        until(lambda: tracking.heard(settings, "flood").gaps == [], "the gap is made good")
+        assert simulator.changes("x").count("connected") == 1, "nothing is listened for"
+        late = {one["data"]["id"] for one in after}
+        assert not tracking.stored(settings, "flood") & late, "what came after its end is not the event's"
+        assert Counter(row["origin"] for row in rows.tweets(settings).values()) == {"live": 5, "search": 20}
+
+
+@scenarios.add
+def an_event_that_was_edited_in_a_gap_is_searched_for_by_the_keywords_of_each_time(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "all", **tracking.x(simulator, x_search=True)) as running,
+    ):
+        settings = running.settings
+        tracking.flood(settings, simulator)
+        tracking.cut_off(simulator, count=2)
+        before = [tracking.post(1, "the rotwasser rises"), tracking.post(2, "the deichbruch")]
+        simulator.push(before)
+        time.sleep(2)  # a search asks for whole seconds
+        edit = Definition(keywords=("deichbruch",))
+        accepted(settings, command("edit", "flood", definition=edit))
+        time.sleep(2)
+        after = [tracking.post(3, "the rotwasser falls"), tracking.post(4, "another deichbruch")]
+        simulator.push(after)
+        simulator.wait_connected()
+        until(lambda: tracking.heard(settings, "flood").gaps == [], "the gap is made good")
+        wanted = {before[0]["data"]["id"], after[1]["data"]["id"]}
+        until(lambda: tracking.stored(settings, "flood") >= wanted, "what was wanted at each time")
+        assert after[0]["data"]["id"] not in tracking.stored(settings, "flood")
+
+
+@scenarios.add
+def what_recent_search_cannot_ask_for_is_told_of_the_gap_that_it_fills(stack: Stack) -> None:
+    long = " ".join(f"wort{number}" for number in range(12))
+    given = {"x_search": True, "x_query_length": 128}
+    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator, **given)) as running:
+        settings = running.settings
+        accepted(settings, create("flood", keywords=("rotwasser", long)))
+        simulator.wait_connected()
+        tracking.cut_off(simulator)
+        simulator.push([*tracking.stream(2), tracking.post(50, long)])
+        simulator.wait_connected()
+        until(lambda: tracking.heard(settings, "flood").gaps == [], "what can be searched for is")
+        found = tracking.heard(settings, "flood")
+        assert [one.what.partition(": ")[0] for one in found.without] == [long]
+        assert "128 characters" in found.without[0].what
+        assert 0 < found.partly < found.heard
+        until(lambda: len(tracking.stored(settings, "flood")) == 2, "the others of the gap are stored")
 
 
 @scenarios.add
@@ -226,19 +395,23 @@ def what_x_delivers_of_the_past_is_no_gap(stack: Stack) -> None:
         simulator.fault("status", wire="x", status=503, count=2)
         simulator.fault("end", wire="x")
         until(lambda: simulator.changes("x")[-2:] == ["refused 503"] * 2, "it waits for ten seconds", pause=0.05)
-        simulator.push(tracking.stream(20, 100))
+        simulator.push([*tracking.stream(20, 100), tracking.post(150, "a deichbruch")])
         assert len(tracking.due(simulator, settings, "flood")) == 5, "nobody hears them"
+        accepted(settings, create("breach", keywords=("deichbruch",)))
         simulator.wait_connected()
         simulator.push(tracking.stream(5, 200))
         until(lambda: len(tracking.due(simulator, settings, "flood")) == 30, "X delivers them with those after")
         tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
         assert Counter(row["origin"] for row in rows.tweets(settings).values()) == {"live": 30}
-        assert running.counted() == {"flood": 30}
+        assert running.counted() == {"flood": 30}, "X had no rule for the other event when its post was written"
         before, after = until(
             lambda: not (found := tracking.ledger(settings)[0])[-1].behind and found, "the past is through", 90, pause=1
         )
         assert (before.ended, after.since, after.posts) == ("X closed the connection", before.until, 25)
         assert [gap for gap in tracking.heard(settings, "flood").gaps if gap.why != NOT_YET] == []
+        (ruled,) = (one["at"] for one in simulator.log(what="rule") if "deichbruch" in one["value"])
+        since = {one.code: one.since for one in after.events}
+        assert since["flood"] == before.until < int(ruled * 1000) <= since["breach"] <= after.opened
         assert simulator.changes("x") == ["connected", "ended end", "refused 503", "refused 503", "connected"]
 
 
@@ -251,9 +424,7 @@ def a_gap_that_another_tracker_has_left_is_filled_by_the_next(stack: Stack) -> N
         with worker(rest.settings, "tracker") as tracker:
             tracker.wait_ready()
             tracking.flood(rest.settings, simulator)
-            simulator.fault("status", wire="x", status=503)
-            simulator.fault("end", wire="x")
-            simulator.wait(lambda state: not state["connections"], "not connected")
+            tracking.cut_off(simulator)
             simulator.push(tracking.stream(20))
             simulator.wait_connected()
             simulator.push(tracking.stream(5, 100))
@@ -265,6 +436,52 @@ def a_gap_that_another_tracker_has_left_is_filled_by_the_next(stack: Stack) -> N
             until(lambda: tracking.heard(may, "flood").gaps == [], "it is made good")
 
 
+def lose_rules(settings: Settings, simulator: Simulator) -> None:
+    """Some posts are heard, and others while X has no rule for them, until it is put back."""
+    simulator.push(tracking.stream(3))
+    tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
+    (ours,) = simulator.rules()
+    time.sleep(6)  # longer than a start may take without being a gap
+    simulator.remove_rules(ours["value"])
+    simulator.push(tracking.stream(3, 100))
+    until(lambda: [rule["value"] for rule in simulator.rules()] == [ours["value"]], "it is put back")
+    assert len(tracking.due(simulator, settings, "flood")) == 3
+
+
+def wait_made_good(settings: Settings) -> None:
+    until(lambda: len(tracking.stored(settings, "flood")) == 6, "what was missed is stored")
+    assert Counter(row["origin"] for row in rows.tweets(settings).values()) == {"live": 3, "search": 3}
+    until(lambda: ended_gaps(settings) == [], "it is made good")
+    found = tracking.heard(settings, "flood")
+    assert (found.without, found.partly) == ([], 0), "with all of it"
+
+
+@scenarios.add
+def what_was_written_while_x_had_lost_its_rules_is_searched_for(stack: Stack) -> None:
+    given = {"x_rules_seconds": 3, "x_search": True}
+    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator, **given)) as running:
+        tracking.flood(running.settings, simulator)
+        lose_rules(running.settings, simulator)
+        wait_made_good(running.settings)
+        assert simulator.changes("x") == ["connected"]
+
+
+@scenarios.add
+def what_another_tracker_has_seen_to_be_lost_is_searched_for_by_the_next(stack: Stack) -> None:
+    with (
+        Simulator(token=tracking.TOKEN) as simulator,
+        chain(stack, "manager", "worker", **tracking.x(simulator, x_rules_seconds=3)) as rest,
+    ):
+        with worker(rest.settings, "tracker") as tracker:
+            tracker.wait_ready()
+            tracking.flood(rest.settings, simulator)
+            lose_rules(rest.settings, simulator)
+            until(lambda: len(ended_gaps(rest.settings)) == 1, "nobody may fill it")
+        may = rest.settings.model_copy(update={"x_search": True})
+        with worker(may, "tracker"):
+            wait_made_good(may)
+
+
 @scenarios.add
 def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
@@ -274,6 +491,8 @@ def what_only_x_finds_to_match_is_counted(stack: Stack) -> None:
         simulator.push([strange], raw="1", wire="x")
         until(lambda: running.intake().platform_only == {"flood": 1}, "it is counted")
         assert tracking.stored(running.settings, "flood") == set()
+        kept = [record.value for record in topics.read(running.settings, RAW)]
+        assert [json.loads(line) for value in kept for line in value.split(b"\n")] == [strange]
 
 
 @scenarios.add
@@ -290,6 +509,23 @@ def the_budget_of_a_month_is_kept(stack: Stack) -> None:
         assert sum(sum(one.reads.values()) for one in intervals) == 25
         assert "STARLING_X_READS_HARD" in status.words
         tracking.wait_stored(running.settings, "flood", tracking.due(simulator, running.settings, "flood"))
+        (gap,) = until(
+            lambda: [gap for gap in tracking.heard(running.settings, "flood").gaps if gap.why != NOT_YET],
+            "what is not heard any more is a gap",
+        )
+        (why,) = (reason.why for reason in gap.reasons)
+        assert (gap.goes_on, why) == (True, status.words.partition("; tries again")[0])
+        assert why.startswith(OVER_BUDGET)
+
+        def stored(table: str, column: str) -> list[str]:
+            return [row[column] for row in rows.query(running.settings, rows.EVERYTHING + table)]
+
+        until(lambda: (stored(COVERAGE, "ended"), stored(OUTAGE, "why")) == ([why], [why]), "it stands in Cassandra")
+        state = Path(mkdtemp(prefix="state-"))
+        told = json.loads(commands.run(running.settings, state, "coverage", "flood", "--json").out)
+        (shown,) = [gap for gap in told["sources"][0]["gaps"] if gap["to"] is None]
+        assert [one["why"] for one in shown["why"]] == [why]
+        assert why in " ".join(commands.run(running.settings, state, "coverage", "flood").out.split())
 
 
 @scenarios.add
@@ -314,18 +550,50 @@ def that_the_soft_limit_is_passed_is_told_and_listened_on(stack: Stack) -> None:
 @scenarios.add
 def an_event_is_listened_for_from_its_start_to_its_end(stack: Stack) -> None:
     with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
-        start = datetime.now(UTC) + timedelta(seconds=4)
+        start = datetime.now(UTC) + timedelta(seconds=12)  # later than a slow machine has accepted it
         end = start + timedelta(seconds=8)
         accepted(running.settings, create("flood", keywords=("rotwasser",), start=start, end=end))
         assert tracking.state(running.settings) in ("", "idle")
         assert simulator.rules() == []
         simulator.wait_connected()
         simulator.wait(lambda state: not state["connections"], "no connection without an event")
+        connected, left = (entry["at"] for entry in simulator.log(what="connection"))
+        assert start.timestamp() <= connected
+        assert end.timestamp() <= left
         (interval,) = tracking.ledger(running.settings)[0]
         assert interval.ended == "no event is active"
         until(lambda: tracking.state(running.settings) == "idle", "it is idle")
         until(lambda: simulator.rules() == [], "X is asked for nothing any more")
         assert tracking.heard(running.settings, "flood").gaps == []
+
+
+@scenarios.add
+def an_event_whose_end_is_edited_while_it_runs_is_listened_for_until_then(stack: Stack) -> None:
+    def edit_end(end: datetime) -> None:
+        accepted(running.settings, command("edit", "flood", definition=Definition(end=end)))
+
+    with Simulator(token=tracking.TOKEN) as simulator, chain(stack, "all", **tracking.x(simulator)) as running:
+        settings = running.settings
+        now = datetime.now(UTC)
+        over = create("over", keywords=("rotwasser",), start=now - timedelta(hours=1), end=now)
+        assert told(settings, replace(over, at=now)).message == "the end is past"
+        first = now + timedelta(seconds=15)  # later than a slow machine has accepted the edit
+        accepted(settings, replace(create("flood", keywords=("rotwasser",), start=now, end=first), at=now))
+        simulator.wait_connected()
+        edit_end(now + timedelta(hours=1))
+        until(lambda: datetime.now(UTC) > first + timedelta(seconds=3), "the first end is over")
+        assert simulator.changes("x") == ["connected"]
+        last = datetime.now(UTC) + timedelta(seconds=3)
+        edit_end(last)
+        simulator.wait(lambda state: not state["connections"], "no connection without an event")
+        assert simulator.changes("x") == ["connected", "ended closed by the client"]
+        assert last.timestamp() <= simulator.log(what="connection")[-1]["at"]
+        until(lambda: simulator.rules() == [], "X is asked for nothing any more")
+        accepted(settings, command("start", "flood"))
+        simulator.wait_connected()
+        edit_end(datetime.now(UTC))
+        simulator.wait(lambda state: not state["connections"], "an end that has passed ends it too")
+        assert ended_gaps(settings) == []
 
 
 together = scenarios.fixture()

@@ -18,6 +18,8 @@ from tests.support.workers import Worker
 
 SECRET = "of a test, and at least 32 characters"  # noqa: S105 -- give it to `chain(..., token_secret=SECRET)`
 
+FORM = "application/x-www-form-urlencoded"
+
 
 class Replied(NamedTuple):
     """An answer."""
@@ -85,7 +87,7 @@ _OPENER = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
 def person(settings: Settings, name: str, rank: Rank) -> Person:
     """Somebody, known to Kafka."""
     made = Person(name=name, rank=rank, added=datetime.now(UTC), by="a test")
-    asyncio.run(write_person(settings, name, made))
+    asyncio.run(write_person(settings, made))
     return made
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
+import pytest
+
+import cli
 from app.settings import Settings
 from tests.support.place import environment
 from tests.support.workers import STARLING
@@ -22,9 +27,24 @@ class Ran(NamedTuple):
     @property
     def error(self) -> str:
         """The one line of its error."""
+        assert self.status != 0
         (line,) = self.err.splitlines()
         assert line.startswith("starling: "), line
         return line.removeprefix("starling: ")
+
+
+def run_here(
+    patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: str, stdin: TextIO | None = None
+) -> Ran:
+    """Run a command in this process, which saves the start of one."""
+    patch.setattr(sys, "argv", ["starling", *args])
+    patch.setattr(sys, "stdin", stdin or io.StringIO())
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    return Ran(status, *capsys.readouterr())
 
 
 def start(settings: Settings, state: Path, *args: str) -> subprocess.Popen[str]:

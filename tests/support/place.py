@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from app.clients.cassandra import session
 from app.clients.kafka import admin
 from app.clients.migrate import migrate
 from app.local.stack import Stack
 from app.settings import Settings
+from tests.support.rows import PATIENCE, patient_session
+
+
+def _made(settings: Settings) -> None:
+    asyncio.run(migrate(settings.model_copy(update={"connect_timeout": PATIENCE})))
 
 
 @contextmanager
-def place(stack: Stack, **changed: object) -> Iterator[Settings]:
+def place(stack: Stack, make: Callable[[Settings], None] = _made, **changed: object) -> Iterator[Settings]:
     """Settings with topics and schema made; all of it is removed in the end."""
     mark = f"t{uuid.uuid4().hex[:8]}"
     own = {
@@ -29,7 +33,7 @@ def place(stack: Stack, **changed: object) -> Iterator[Settings]:
         **changed,
     }
     settings = Settings.model_validate(own)
-    asyncio.run(migrate(settings))
+    make(settings)
     try:
         yield settings
     finally:
@@ -39,7 +43,7 @@ def place(stack: Stack, **changed: object) -> Iterator[Settings]:
 async def _forget(settings: Settings) -> None:
     async with admin(settings) as client:
         await client.delete_topics([name for name in await client.list_topics() if settings.topic_prefix in name])
-    with session(settings) as cassandra:
+    with patient_session(settings) as cassandra:
         cassandra.execute(f"DROP KEYSPACE IF EXISTS {settings.keyspace}", timeout=60)
 
 

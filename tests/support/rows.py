@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from cassandra.cluster import EXEC_PROFILE_DEFAULT
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
 from cassandra.query import dict_factory
 
 from app.clients.cassandra import session
@@ -20,14 +21,22 @@ Key: TypeAlias = tuple[str, str]  # event and post
 Stored: TypeAlias = dict[str, Any]
 
 EVERYTHING = "SELECT * FROM {keyspace}."
+PATIENCE = 60.0  # seconds; a loaded machine is slow, not wrong
 _EPOCH = datetime(1970, 1, 1)  # the driver gives naive UTC
+
+
+@contextmanager
+def patient_session(settings: Settings) -> Iterator[Session]:
+    """A session of a test's own, which waits longer than a worker does."""
+    with session(settings.model_copy(update={"connect_timeout": PATIENCE})) as cassandra:
+        yield cassandra
 
 
 def query(settings: Settings, cql: str, *values: object) -> list[Stored]:
     """Rows of a query; `{keyspace}` stands for the keyspace."""
-    with session(settings) as cassandra:
+    with patient_session(settings) as cassandra:
         profile = cassandra.execution_profile_clone_update(
-            EXEC_PROFILE_DEFAULT, row_factory=dict_factory, request_timeout=60
+            EXEC_PROFILE_DEFAULT, row_factory=dict_factory, request_timeout=PATIENCE
         )
         statement = cql.format(keyspace=settings.keyspace)
         return list(cassandra.execute(statement, values or None, execution_profile=profile))

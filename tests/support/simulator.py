@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.demo.children import port_of, starling, stop
+from tests.support.orphans import end_with_us
 from tests.support.waiting import until
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -35,6 +36,7 @@ class Simulator:
     def __enter__(self) -> Simulator:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STARLING_")}
         self.process = starling(*self.arguments, env=inherited | {"PYTHONPATH": str(_ROOT)}, stdout=subprocess.PIPE)
+        end_with_us(self.process.pid)
         port = port_of(self.process)
         assert port is not None, f"the simulator ended with {self.process.wait(10)}"
         self.port = port
@@ -74,6 +76,11 @@ class Simulator:
         """Rules in force at X."""
         rules: list[dict[str, str]] = self.state()["rules"]
         return rules
+
+    def remove_rules(self, *values: str) -> None:
+        """Remove rules as another program of the account does."""
+        body = json.dumps({"delete": {"values": values}}).encode()
+        self._ask("POST", "/2/tweets/search/stream/rules", body)
 
     def connections(self, wire: str | None = None) -> list[dict[str, Any]]:
         """Who is connected."""
@@ -128,7 +135,8 @@ class Simulator:
         stop(self.process)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, method=method)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 -- it is http
                 answer: dict[str, Any] = json.load(response)

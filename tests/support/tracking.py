@@ -10,11 +10,12 @@ from typing import Any
 from app.clients.compacted import read_compacted
 from app.domain.coverage import Entry, Interval, SourceStatus, entry, intervals_of, statuses_of
 from app.domain.heard import Heard, coverage
+from app.domain.posts import Post, read
 from app.settings import Settings
-from app.topics import COVERAGE
+from app.topics import COVERAGE, RAW
 from tests import builders
 from tests.builders import snowflake
-from tests.support import events, rows
+from tests.support import events, rows, topics
 from tests.support.simulator import Simulator
 from tests.support.waiting import until
 
@@ -110,6 +111,24 @@ def due(simulator: Simulator, settings: Settings, code: str) -> set[str]:
     return simulator.due().get(f"starling:{settings.topic_prefix}:{code}", set())
 
 
+def check_order(settings: Settings, simulator: Simulator) -> None:
+    """In each partition of `raw_tweets` posts stand once, in the order in which X has sent them, spooled or not."""
+    place = {one["id"]: one["seq"] for one in simulator.log(what="post") if one["sent"]}
+    found: dict[int, list[int]] = {}
+    for record in sorted(topics.read(settings, RAW), key=lambda record: record.offset):
+        posts = [post for line in record.value.split(b"\n") for post in _heard_in(line)]
+        found.setdefault(record.partition, []).extend(place[post.id] for post in posts)
+    assert len(found) == settings.partitions, "else the test says little"
+    for partition, order in found.items():
+        assert order == sorted(set(order)), f"partition {partition}"
+
+
+def _heard_in(line: bytes) -> list[Post]:
+    found = read(line)
+    assert isinstance(found, list), "X has sent nothing but posts"
+    return found
+
+
 def flood(settings: Settings, simulator: Simulator, wire: str = "x") -> None:
     """Create the event that these tests are about, and wait until it is listened for."""
     events.accepted(settings, events.create("flood", keywords=("rotwasser",)))
@@ -119,3 +138,10 @@ def flood(settings: Settings, simulator: Simulator, wire: str = "x") -> None:
 def stream(count: int, start: int = 0) -> list[dict[str, Any]]:
     """Posts of X that belong to that event."""
     return [post(number, f"the rotwasser rises, post {number}") for number in range(start, start + count)]
+
+
+def cut_off(simulator: Simulator, **refused: int) -> None:
+    """End the connection to X, and refuse the next ones: once, or as often as `count` says."""
+    simulator.fault("status", wire="x", status=503, **refused)
+    simulator.fault("end", wire="x")
+    simulator.wait(lambda state: not state["connections"], "not connected")

@@ -17,6 +17,7 @@ from typing import Any
 
 from app.local.server import free_ports
 from app.settings import Settings
+from tests.support.orphans import end_with_us
 from tests.support.place import environment
 from tests.support.waiting import until
 
@@ -31,7 +32,7 @@ class Worker:
     def __init__(self, settings: Settings, role: str, command: list[str] | None = None) -> None:
         self.settings = settings
         self.role = role
-        self._command = command or [str(STARLING)]
+        self.command = command or [str(STARLING)]
         with tempfile.NamedTemporaryFile(prefix=f"starling-{role}-", suffix=".log", delete=False) as file:
             self.log_file = Path(file.name)
         self._start()
@@ -42,12 +43,13 @@ class Worker:
         chosen = self.settings.model_copy(update={"web_port": self.port, "log_format": "json"})
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._command, "worker", "--role", self.role],
+                [*self.command, "worker", "--role", self.role],
                 env=inherited | environment(chosen) | {"STARLING_STATE_DIR": str(self.log_file.parent / "none")},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        end_with_us(self.process.pid)
 
     @property
     def log(self) -> str:
@@ -102,7 +104,7 @@ class Worker:
     def restart(self, command: list[str] | None = None) -> None:
         """Start it anew, by another command if told; it must have ended."""
         assert not self.alive()
-        self._command = command or [str(STARLING)]
+        self.command = command or [str(STARLING)]
         self._start()
 
     def freeze(self) -> None:

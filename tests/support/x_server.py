@@ -31,6 +31,7 @@ class FakeX:
         self.pieces: list[bytes] = []  # of a stream that then ends, or
         self.hold = False  # stays open
         self.answer: tuple[int, dict[str, str], Any] | None = None  # to everything, instead of all else
+        self.status = 200  # of the stream: another one refuses it, with the same pieces
         self.connections: list[str] = []
         self.pages: list[dict[str, Any]] = []
         self.calls: list[tuple[str, str, dict[str, str], Any]] = []
@@ -91,7 +92,7 @@ class FakeX:
         return web.json_response({"data": new, "meta": {}} | ({"errors": errors} if errors else {}), status=201)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
+        answer = web.StreamResponse(status=self.status)
         await answer.prepare(request)
         for piece in self.pieces:
             await answer.write(piece)
@@ -108,6 +109,11 @@ class FakeX:
         return web.json_response({"data": {"successful_kills": len(gone), "failed_kills": 0, "results": []}})
 
     async def search(self, request: web.Request) -> web.Response:
+        query = request.query["query"]
+        if any(bad in query for bad in self.invalid):
+            wrong = {"parameters": {"query": [query]}, "message": f"no viable alternative at input '{query}'"}
+            problem = {"title": "Invalid Request", "detail": "One or more parameters to your request was invalid."}
+            return web.json_response(problem | {"errors": [wrong]}, status=400)
         at = int(request.query.get("next_token", "0"))
         return web.json_response(self.pages[at] if at < len(self.pages) else {"meta": {"result_count": 0}})
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.advice import MOST, advise
+from app.domain import advice
+from app.domain.advice import MOST, MOST_PAIRS, advise
 from app.domain.events import Definition, Event
-from app.domain.keywords import parse_keyword
+from app.domain.keywords import Keyword, parse_keyword
 from app.domain.matcher import Matcher
 from tests.support.matching import bare, found
 
@@ -65,6 +66,37 @@ def test_faults_come_first_and_no_more_than_are_read() -> None:
     found = advise(["the", " "])
     assert [one.fault for one in found] == [True, False]
     assert len(advise([" "] * 500)) == MOST
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[Keyword]:
+    """Each keyword that was compared with another, once for each."""
+    seen: list[Keyword] = []
+    covers = advice.covers
+
+    def counted(wide: Keyword, narrow: Keyword) -> bool:
+        seen.append(wide)
+        return covers(wide, narrow)
+
+    monkeypatch.setattr(advice, "covers", counted)
+    return seen
+
+
+def test_a_thousand_keywords_that_share_a_word_are_not_each_compared_with_each(compared: list[Keyword]) -> None:
+    typed = [f"flood town{number}" for number in range(1000)]
+    others = [Event(code=f"e{n}", name="e", status="active", keywords=tuple(typed[:50])) for n in range(100)]
+    found = advise([*typed, "town7 flood warning"], others)
+    assert [one.keyword for one in found if one.about == "covered"] == ["town7 flood warning"]
+    assert {one.about for one in found} == {"covered", "overlap"}
+    assert len(compared) <= 200
+
+
+def test_where_too_many_are_near_each_other_it_is_said_that_not_all_were_compared(compared: list[Keyword]) -> None:
+    words = [f"word{number}" for number in range(45)]
+    typed = [f"{one} {other}" for one in words for other in words if one < other]
+    found = advise([*typed, " "])
+    assert [(one.keyword, one.about) for one in found] == [("", "blank"), ("", "cut")]
+    assert len(compared) <= MOST_PAIRS
 
 
 _words = st.sampled_from(["flood", "#flood", "flash", '"flash flood"', "@flood", "洪水", "a"])

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from app.asking.previewing import Limits
+from app.domain.advice import Advice
+from app.domain.events import Event
 from app.domain.people import Caller
+from app.domain.preview import Limits
 from app.domain.standing_query import query_of
 from app.settings import Settings
 from app.web import asking_desk
-from app.web.asking_desk import AskingDesk
+from app.web.asking_desk import ADVICE_A_MINUTE, AskingDesk
 from app.web.problems import Failed
 
 EVENT = query_of("flood")
+WITHIN = 20.0
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -101,3 +106,39 @@ async def test_a_person_may_ask_so_often(trying: Trying) -> None:
         await ask(mine)
     assert failed.value.headers["Retry-After"] == "30"
     assert await ask(mine, "ben") == "found"
+
+
+def test_a_person_is_advised_so_often() -> None:
+    mine = desk()
+    ada, ben = (Caller(name=name, rank="editor", by="token") for name in ("ada", "ben"))
+    for _ in range(ADVICE_A_MINUTE // 2):
+        mine.admit_advice(ada)
+    with pytest.raises(Failed, match="120 times a minute") as failed:
+        mine.admit_advice(ada)
+    assert (failed.value.problem.status, failed.value.headers["Retry-After"]) == (429, "1")
+    mine.admit_advice(ben)
+
+
+async def test_one_person_is_advised_of_one_list_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def advise(typed: Sequence[str], others: Sequence[Event]) -> list[Advice]:
+        begun.append(typed[0])
+        if typed[0] != "of ben":
+            first.set()
+            go_on.wait(WITHIN)
+        return []
+
+    monkeypatch.setattr(asking_desk, "advise", advise)
+    mine = desk()
+    ada, ben = (Caller(name=name, rank="editor", by="token") for name in ("ada", "ben"))
+    both = [asyncio.create_task(mine.advice(ada, [f"of ada {number}"], [])) for number in (1, 2)]
+    assert await asyncio.to_thread(first.wait, WITHIN)
+    await mine.advice(ben, ["of ben"], [])
+    assert begun == ["of ada 1", "of ben"]
+    go_on.set()
+    await asyncio.wait_for(asyncio.gather(*both), WITHIN)
+    assert begun[-1] == "of ada 2"

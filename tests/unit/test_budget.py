@@ -76,6 +76,13 @@ def test_figures_are_shown_while_it_is_read(clock: Clock) -> None:
     assert (shown("month"), shown("forecast")) == (0, 0)
 
 
+def test_its_limits_are_figures_beside_what_was_read(clock: Clock) -> None:
+    budget(soft=1000, hard=5000).watch()
+    limits = {name: {"source": "x", "limit": name} for name in ("soft", "hard")}
+    found = {name: REGISTRY.get_sample_value("starling_reads_limit", labels) for name, labels in limits.items()}
+    assert found == {"soft": 1000, "hard": 5000}
+
+
 def test_each_limit_is_warned_of_once_a_month(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     made = budget(soft=200, hard=1000, read=200)
@@ -100,3 +107,37 @@ def test_a_new_month_begins_with_nothing(clock: Clock) -> None:
     assert made.exceeded() is not None
     clock.at = datetime(2026, 12, 1, tzinfo=UTC)
     assert made.exceeded() is None
+
+
+def test_what_the_ledger_tells_late_is_counted_by_what_was_not_known_of_it(clock: Clock) -> None:
+    def told(connection: str, opened: int, **reads: int) -> Interval:
+        by_month = {"2026-" + month[1:]: count for month, count in reads.items()}
+        return Interval(source="x", connection=connection, opened=opened, since=1, until=1, reads=by_month)
+
+    began = int(clock.time() * 1000)
+    made = Budget(Settings(x_reads_hard=100), "x", [told("a", 1, _11=10), told("gone", 2, _11=1)])
+    made.read(3)
+    for _ in range(2):
+        made.learn([told("a", 1, _11=30, _10=500), told("b", 3, _11=50), told("mine", began, _11=3)])
+        assert made.reads == 1 + 30 + 50 + 3
+    assert made.exceeded() is None
+    made.read(16)
+    assert made.exceeded() is not None
+
+
+def test_a_clock_that_was_wrong_for_a_moment_makes_nothing_unread(clock: Clock) -> None:
+    made, now = budget(hard=100, read=60), clock.at
+    made.read(50)
+    clock.at = datetime(2026, 12, 1, tzinfo=UTC)
+    assert (made.reads, made.exceeded()) == (0, None)
+    clock.at = now
+    assert made.reads == 110
+    assert made.exceeded() is not None
+
+
+def test_a_clock_that_was_wrong_at_the_start_hides_nothing_that_was_read(clock: Clock) -> None:
+    now, clock.at = clock.at, datetime(2020, 1, 1, tzinfo=UTC)
+    made = budget(read=60)
+    assert made.reads == 0
+    clock.at = now
+    assert made.reads == 60

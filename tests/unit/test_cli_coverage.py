@@ -16,8 +16,10 @@ import cli.coverage
 from app.domain.coverage import Entry, InForce, Interval, Left, Outage, Refusal, Withheld
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
-from app.domain.heard import Gap
+from app.domain.heard import Gap, coverage
+from app.domain.heard_plain import WholeCoverage, plain, whole_coverage
 from app.domain.reasons import Reason
+from app.domain.spans import Span
 from cli.coverage_views import gap_rows
 
 MINUTE = 60_000
@@ -55,6 +57,16 @@ class Clock(datetime):
         return cls.fromtimestamp(NOW / 1000, tz)
 
 
+class Ledger:
+    """What is asked, with this ledger."""
+
+    def __init__(self, event: Event, entries: Iterable[Entry]) -> None:
+        self.event, self.entries = event, list(entries)
+
+    async def coverage(self, _: str, span: Span | None) -> WholeCoverage:
+        return whole_coverage(self.event, self.entries, NOW, span, 0)
+
+
 Run = Callable[..., str]
 
 
@@ -66,10 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setenv("COLUMNS", "200")
 
     def coverage(event: Event, entries: Iterable[Entry], *args: str) -> str:
-        async def read(*_: object) -> tuple[Event, list[Entry], int]:
-            return event, list(entries), 0
-
-        monkeypatch.setattr(cli.coverage, "_read", read)
+        monkeypatch.setattr(cli.coverage, "service", lambda: Ledger(event, entries))
         monkeypatch.setattr(sys, "argv", ["starling", "coverage", "flood", *args])
         cli.main()
         return capsys.readouterr().out
@@ -110,9 +119,9 @@ def test_a_gap_of_many_reasons_is_told_in_a_line() -> None:
     starts = range(NOW, NOW + 10 * MINUTE, MINUTE)
     reasons = tuple(Reason(start, start + MINUTE, f"reason {number}") for number, start in enumerate(starts))
     found = interval("x", HOUR, 0)
-    heard = cli.coverage.heard_of(flood(), [found], NOW)[0]
+    heard = coverage(flood(), [found], NOW)[0]
     heard.gaps.append(Gap(NOW, NOW + 10 * MINUTE, reasons))
-    ((_, _, _, why),) = gap_rows(heard)
+    ((_, _, _, why),) = gap_rows(plain(heard))
     assert [part.split("reason ")[-1] for part in why.plain.split("; ")] == ["0", "1", "2", "6 more", "9"]
 
 

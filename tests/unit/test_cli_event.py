@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
 
 import cli
 import cli.event
-import cli.event_rematch
 from app.clients.event_commands import NoAnswer
-from app.domain.coverage import SourceStatus
+from app.domain.coverage import LOST, SourceStatus
 from app.domain.decisions import Answer, Command, Refused, decide
 from app.domain.events import Event
 from app.domain.rematch import Progress, Stretch
-from app.settings import Settings
+from app.domain.wishes import Heard
+from cli.direct import Direct
+from cli.event_rematch import heard_lines
+from tests.support.commands import Ran, run_here
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COLUMNS = 80
@@ -31,48 +32,40 @@ class Manager:
     """Decides as the manager does, and keeps the events."""
 
     def __init__(self) -> None:
-        self.events: dict[str, Event] = {}
-        self.progress: dict[str, Progress] = {}
+        self.standing: dict[str, Event] = {}
+        self.rematching: dict[str, Progress] = {}
         self.asked: list[Command] = []
         self.silent = False
-        self.statuses: list[SourceStatus] = []
+        self.told: list[SourceStatus] = []
 
-    async def ask(self, _: Settings, command: Command) -> Answer:
+    async def ask(self, command: Command) -> Answer:
         self.asked.append(command)
         if self.silent:
             raise NoAnswer(command, 20)
         try:
-            event = decide(command, self.events.get(command.code))
+            event = decide(command, self.standing.get(command.code))
         except Refused as refused:
             return Answer(id=command.id, code=command.code, accepted=False, reason=refused.reason, message=str(refused))
         if event.status == "purging":
-            del self.events[command.code]
+            del self.standing[command.code]
         else:
-            self.events[command.code] = event
+            self.standing[command.code] = event
         return Answer(id=command.id, code=command.code, accepted=True, version=event.version)
 
-    async def read_statuses(self, _: Settings) -> list[SourceStatus]:
-        return self.statuses
+    async def statuses(self) -> list[SourceStatus]:
+        return self.told
 
-    async def read_events(self, _: Settings) -> dict[str, Event]:
-        return dict(self.events)
+    async def events(self) -> dict[str, Event]:
+        return dict(self.standing)
 
-    async def read_progress(self, _: Settings, code: str) -> Progress | None:
-        return self.progress.get(code)
+    async def event(self, code: str) -> Event:
+        return await Direct.event(self, code)  # type: ignore[arg-type]
 
+    async def progress(self, code: str) -> Progress | None:
+        return self.rematching.get(code)
 
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line of an error."""
-        assert self.status != 0
-        (line,) = self.err.splitlines()
-        assert line.startswith("starling: ")
-        return line.removeprefix("starling: ")
+    async def refresh(self, _: str) -> int:
+        return 6
 
 
 class Stdin(io.BytesIO):
@@ -85,10 +78,7 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     made = Manager()
-    monkeypatch.setattr(cli.event, "ask", made.ask)
-    monkeypatch.setattr(cli.event, "read_events", made.read_events)
-    monkeypatch.setattr(cli.event, "read_statuses", made.read_statuses)
-    monkeypatch.setattr(cli.event_rematch, "read_progress", made.read_progress)
+    monkeypatch.setattr(cli.event, "service", lambda: made)
     return made
 
 
@@ -98,14 +88,7 @@ def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
 
     def starling_event(*args: str, typed: str = "") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["starling", "event", *args])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Stdin(typed.encode())))
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        return Ran(status, *capsys.readouterr())
+        return run_here(monkeypatch, capsys, "event", *args, stdin=io.TextIOWrapper(Stdin(typed.encode())))
 
     yield starling_event
 
@@ -113,21 +96,21 @@ def run(manager: Manager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def flood(run: Run, manager: Manager) -> Event:
     assert run("create", "Boulder Flood", "-k", "boulder, flood", "--language", "en").status == 0
-    return manager.events["boulder-flood"]
+    return manager.standing["boulder-flood"]
 
 
 def test_an_event_is_created_shown_edited_and_has_a_history(run: Run, manager: Manager) -> None:
     made = run("create", "2012 Hurricane Sandy", "-k", 'sandy, "storm surge"', "--account", "@NHC", "--why", "warned")
     assert (made.status, made.err) == (0, "")
     assert made.out.startswith("created event 2012-hurricane-sandy (version 1, active); it hears what was said since ")
-    event = manager.events["2012-hurricane-sandy"]
+    event = manager.standing["2012-hurricane-sandy"]
     assert event.keywords == ("sandy", '"storm surge"')
     assert event.accounts == ("nhc",)
     assert '"storm surge"' in run("show", "2012-hurricane-sandy").out
     edited = run("edit", "2012-hurricane-sandy", "--add-keyword", "nyc", "--remove-keyword", "SANDY")
     offer = "`starling event rematch 2012-hurricane-sandy` hears the past for what is new"
     assert edited == (0, f"edited event 2012-hurricane-sandy (version 2); {offer}\n", "")
-    assert manager.events["2012-hurricane-sandy"].keywords == ('"storm surge"', "nyc")
+    assert manager.standing["2012-hurricane-sandy"].keywords == ('"storm surge"', "nyc")
     lines = run("history", "2012-hurricane-sandy").out
     for shown in ("create", "warned", "keywords - sandy", "keywords + nyc"):
         assert shown in lines
@@ -146,7 +129,7 @@ def test_json_has_stable_keys(run: Run, flood: Event) -> None:
     assert json.loads(invalid.out)["reason"] == "invalid"
     (first, _) = json.loads(run("list", "--json").out)
     shown = json.loads(run("show", flood.code, "--json").out)
-    assert shown.keys() - first.keys() == {"history", "rematch", "refused"}
+    assert shown.keys() - first.keys() == {"history", "rematch", "heard", "refused"}
     (change,) = json.loads(run("history", flood.code, "--json").out)
     assert change.keys() == {"version", "at", "who", "action", "why", "changed", "command"}
 
@@ -220,7 +203,7 @@ def test_an_edit_of_single_keywords_expects_the_version_that_it_read(run: Run, m
 def test_fields_are_cleared(run: Run, manager: Manager, flood: Event) -> None:
     run("edit", flood.code, "--end", "2030-01-01T00:00Z")
     assert run("edit", flood.code, "--clear", "languages", "--clear", "end").status == 0
-    cleared = manager.events[flood.code]
+    cleared = manager.standing[flood.code]
     assert (cleared.languages, cleared.end, cleared.keywords) == ((), None, flood.keywords)
 
 
@@ -231,7 +214,7 @@ def test_deleting_asks_for_the_code(run: Run, manager: Manager, flood: Event, ac
         refused = run(action, flood.code, typed=typed)
         assert refused.status == 1
         assert refused.err.splitlines()[-1] == "starling: not confirmed, nothing was done (--yes does not ask)"
-    assert manager.events[flood.code].status == "stopped"
+    assert manager.standing[flood.code].status == "stopped"
     assert run(action, flood.code, typed=f"{flood.code}\n").status == 0
     assert [command.action for command in manager.asked][-1] == action
 
@@ -296,7 +279,7 @@ def test_a_rematch_is_asked_for(run: Run, manager: Manager, flood: Event) -> Non
     ran = run("rematch", flood.code, "--since", "2h", "--no-follow")
     assert ran.out.startswith("asked for (version 2); it hears what was said since ")
     assert about(asked_since(manager), timedelta(hours=2))
-    assert [change.action for change in manager.events[flood.code].history] == ["create", "rematch"]
+    assert [change.action for change in manager.standing[flood.code].history] == ["create", "rematch"]
     assert "rematch: none →" in run("history", flood.code).out
     for wrong in ("now+1h", "none", "yesterday"):
         assert run("rematch", flood.code, "--since", wrong, "--no-follow").status == 1
@@ -309,23 +292,23 @@ def progress(event: Event, **more: Any) -> Progress:
 
 def test_show_tells_how_far_a_rematch_is(run: Run, manager: Manager, flood: Event) -> None:
     assert "the manager has not begun it" in " ".join(run("show", flood.code).out.split())
-    manager.progress[flood.code] = progress(flood)
+    manager.rematching[flood.code] = progress(flood)
     assert "50%, since" in run("show", flood.code).out
     assert "1,200 posts read, 34 match" in " ".join(run("show", flood.code).out.split())
     assert json.loads(run("show", flood.code, "--json").out)["rematch"]["matched"] == 34
-    manager.progress[flood.code] = progress(flood, state="done", kept_since=NOW, sources={"x": 9, "x-v1": 1})
+    manager.rematching[flood.code] = progress(flood, state="done", kept_since=NOW, chosen=1200)
     shown = " ".join(run("show", flood.code).out.split())
     assert "done, since" in shown
     assert "raw posts are kept since" in shown
     assert "STARLING_X_SEARCH" in shown
-    assert "STARLING_SOURCES=bluesky" in shown
-    manager.progress[flood.code] = progress(flood, state="done", sources={"x": 9, "bluesky": 1})
+    assert f"`starling event rematch {flood.code} --source bluesky`" in shown
+    manager.rematching[flood.code] = progress(flood, state="done", chosen=1199)
     assert "STARLING_X_SEARCH" not in run("show", flood.code).out
 
 
 def test_show_tells_what_a_source_is_not_asked_for(run: Run, manager: Manager, flood: Event) -> None:
     why = "+: X has no rule for it"
-    manager.statuses = [
+    manager.told = [
         SourceStatus(
             source="x", state="listening", words="", since=0, at=0, refused={flood.code: (why,), "other": ("-",)}
         )
@@ -336,6 +319,7 @@ def test_show_tells_what_a_source_is_not_asked_for(run: Run, manager: Manager, f
 
 def test_control_characters_are_refused(run: Run) -> None:
     assert run("create", "a\x07b", "-k", "x").error == r"the name 'a\x07b' holds a control character"
+    assert run("create", "a\u202eb", "-k", "x").error == r"the name 'a\u202eb' holds U+202E, which turns text around"
     assert run("create", "ab", "-k", "x\x1by").error == r"keyword 'x\x1by' holds a control character"
 
 
@@ -343,10 +327,10 @@ def test_keywords_come_from_a_file_or_stdin(run: Run, manager: Manager, tmp_path
     listed = tmp_path / "keywords.txt"
     listed.write_text('// of the flood\n#flood\n\n"here, now"\nboulder  creek\n')
     assert run("create", "X", "-k", "first", "--keywords-file", str(listed)).status == 0
-    assert manager.events["x"].keywords == ("first", "#flood", '"here, now"', "boulder creek")
+    assert manager.standing["x"].keywords == ("first", "#flood", '"here, now"', "boulder creek")
     edited = run("edit", "x", "--keywords-file", "-", typed="rain\nsnow\n")
     assert "`starling event rematch x` hears the past for what is new" in edited.out
-    assert manager.events["x"].keywords == ("rain", "snow")
+    assert manager.standing["x"].keywords == ("rain", "snow")
     both = run("edit", "x", "--clear", "keywords", "--keywords-file", "-", typed="hail\n")
     assert both.error == "--clear keywords and a new value for it exclude each other"
     assert run("edit", "x", "--keywords-file", "-", typed="a\n,\n").error.startswith("<stdin>, line 2: keyword ','")
@@ -368,9 +352,9 @@ NASTY = "Evil [red]name[/red] \x1b[2J\x9b31m\u202e\x07"
 def test_names_and_keywords_of_others_do_nothing_to_a_terminal(run: Run, manager: Manager) -> None:
     """No command lets a control character pass, but `events` may hold one from elsewhere."""
     run("create", "Evil", "-k", "[bold]x, [/bold]y", "--code", "evil", "--why", NASTY)
-    manager.events["evil"] = msgspec.structs.replace(manager.events["evil"], name=NASTY)
+    manager.standing["evil"] = msgspec.structs.replace(manager.standing["evil"], name=NASTY)
     run("edit", "evil", "--name", "Good")
-    manager.events["evil"] = msgspec.structs.replace(manager.events["evil"], name=NASTY)
+    manager.standing["evil"] = msgspec.structs.replace(manager.standing["evil"], name=NASTY)
     outputs = [run(*args) for args in (["list"], ["show", "evil"], ["history", "evil"])]
     outputs += [run("list", "--json"), run("show", "evil", "--json"), run("create", NASTY, "-k", "x", "--code", "evil")]
     for ran in outputs:
@@ -414,14 +398,29 @@ def test_each_command_has_help_and_json(run: Run, command: str) -> None:
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history preview"
+    wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history preview "
+    wanted += "clone yaml import"
     assert set(COMMANDS) == set(wanted.split())
 
 
-def test_refresh_counts_what_was_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refreshed(*_: Any) -> list[Answer]:
-        return [Answer(id=str(n), code="*", accepted=True, message=f"{n} events") for n in range(4)]
-
-    monkeypatch.setattr(cli.event, "refresh_all", refreshed)
+def test_refresh_counts_what_was_sent(run: Run) -> None:
     assert run("refresh").out == "sent 6 events again\n"
-    assert json.loads(run("refresh", "--json").out)["events"] == 6
+    assert json.loads(run("refresh", "--json").out) == {"events": 6}
+
+
+def test_a_wish_of_which_not_all_is_stored_says_why() -> None:
+    done = Heard(source="bluesky", version=2, since=NOW, state="done", posts=1_234)
+    (told,) = heard_lines(done)
+    assert told.endswith("from bluesky: 1,234 posts found")
+    (told,) = heard_lines(msgspec.structs.replace(done, why=LOST))
+    assert told.endswith(f"from bluesky: 1,234 posts found; not all is stored: {LOST}")
+
+
+def test_an_event_is_marked_hot_and_is_not_any_more(run: Run, manager: Manager, flood: Event) -> None:
+    assert not flood.hot
+    assert run("edit", flood.code, "--hot").status == 0
+    assert manager.standing[flood.code].hot is True
+    assert run("edit", flood.code, "--name", "Flood").status == 0
+    assert manager.standing[flood.code].hot is True, "what is not said stays"
+    assert run("edit", flood.code, "--not-hot").status == 0
+    assert manager.standing[flood.code].hot is False

@@ -7,10 +7,26 @@ from typing import Any
 
 import msgspec
 
-from app.domain.coverage import IDLE, InForce, Interval, Left, Outage, Refusal, SourceStatus, Withheld, entry, reads_in
+from app.domain.coverage import (
+    HAD_LOST_IT,
+    IDLE,
+    LOST,
+    InForce,
+    Interval,
+    Left,
+    Outage,
+    Refusal,
+    SourceStatus,
+    Wish,
+    Withheld,
+    entry,
+    outdates,
+    reads_in,
+    without,
+)
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
-from app.domain.heard import Gap, active_spans, coverage, jointly, last_heard, unheard
+from app.domain.heard import Gap, active_spans, coverage, jointly, last_heard, lost, unheard, unwanted
 from app.domain.reasons import DIED, Reason
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -314,6 +330,49 @@ def test_what_no_connection_heard_and_no_search_found_is_left_to_be_filled() -> 
     assert unheard([]) == unheard([interval(0, 10)]) == []
 
 
+def test_what_was_lost_within_a_connection_is_left_to_be_filled_until_it_was_asked_for_again() -> None:
+    refused = [
+        Refusal("flood", T0 + 100, (HAD_LOST_IT,), T0 + 150),
+        Refusal("flood", T0 + 150, ("what was changed last is not asked for yet: 503",), T0 + 300),
+        Refusal("storm", T0 + 100, ("one rule of several is gone",)),
+    ]
+    asked = [(0, 100), (300, 400), (450, 500)]  # between the last two it was paused
+    events = [*(InForce("flood", 1, T0 + since, T0 + end) for since, end in asked), InForce("storm", 1, T0)]
+    once = interval(0, 500, events=events, refused=refused)
+    damaged = without(interval(500, 900), T0 + 700, T0 + 800)
+    to_its_end = interval(
+        900,
+        1000,
+        events=[InForce("flood", 1, T0 + 900, T0 + 950)],
+        refused=[Refusal("flood", T0 + 950, (HAD_LOST_IT,))],
+    )
+    never = interval(1000, 1100, events=[], refused=[Refusal("flood", T0 + 1000, (XYZ,))])
+    entries = [once, damaged, to_its_end, never]
+    assert lost(entries) == {"flood": [(T0 + 100, T0 + 300), (T0 + 700, T0 + 800), (T0 + 950, T0 + 1000)]}
+    filled = interval(100, 300, origin="search"), interval(700, 800, origin="search")
+    assert lost([*entries, *filled]) == {"flood": [(T0 + 950, T0 + 1000)]}
+    broken_off = interval(950, 1000, origin="search", events=[], refused=[Refusal("storm", T0, (LOST,))])
+    assert lost([*entries, *filled, broken_off]) == {"flood": [(T0 + 950, T0 + 1000)]}
+    assert lost([interval(0, 10)]) == {}
+
+
+def test_what_was_lost_and_is_made_good_was_heard_with_all_of_it() -> None:
+    events = [InForce("flood", 1, T0, T0 + 60_000), InForce("flood", 1, T0 + 90_000)]
+    refused = [Refusal("flood", T0 + 60_000, (HAD_LOST_IT,), T0 + 90_000)]
+    one = interval(0, HOUR, events=events, refused=refused)
+    (heard,) = coverage(event(), [one], T0 + HOUR)
+    assert [one.why for one in heard.gaps] == [f"the source was not asked for it ({HAD_LOST_IT})"]
+    (heard,) = coverage(event(), [one, interval(60_000, 90_000, origin="search")], T0 + HOUR)
+    assert (heard.gaps, heard.without, heard.partly) == ([], [], 0)
+
+
+def test_nobody_wanted_what_was_left_out_or_was_not_to_be_paid_for() -> None:
+    over, network = outage(100, 300, "budget: 9 posts read, 9 are allowed"), outage(300, 400, "unreachable")
+    left = Left(source="x", since=T0 + 600, holder="a", until=T0 + 700)
+    other = Left(source="bluesky", since=T0 + 800, holder="a")
+    assert unwanted([over, network, left, other], "x", T0 + HOUR) == [(T0 + 100, T0 + 300), (T0 + 600, T0 + 700)]
+
+
 def test_what_a_source_has_not_delivered_yet_is_said_so() -> None:
     before, one = interval(0, HOUR // 2), interval(HOUR // 2, HOUR, None, behind=True)
     one.opened = T0 + HOUR + 5000
@@ -337,3 +396,77 @@ def test_what_a_source_has_not_delivered_before_its_connection_ended_has_the_rea
         assert (missed.since, missed.until) == (T0 + HOUR, after.since)
         assert [reason.why for reason in missed.reasons] == told
         assert missed.reasons[1].since == one.opened
+
+
+def test_what_came_of_the_past_when_posts_were_lost_is_not_known() -> None:
+    """A connection that catches up has heard an old time at the moment at which the disk has lost what it heard."""
+    behind = Interval(
+        source="bluesky", connection="c", opened=5000, since=1000, until=2000, events=[InForce("flood", 1, 1000)]
+    )
+    assert without(behind, 6000, 7000).events == [InForce("flood", 1, 7000)]
+    assert without(behind, 4000, 5000) == behind
+    ahead = msgspec.structs.replace(behind, since=5000, until=5900, events=[InForce("flood", 1, 5000, 5500)])
+    assert without(ahead, 6000, 7000) == ahead
+    assert without(ahead, 4000, 5200).events == [InForce("flood", 1, 5200, 5500)]
+
+
+def test_a_search_whose_posts_may_be_among_those_that_were_lost_claims_nothing() -> None:
+    """It was begun before the last of them came, whatever time it asked for."""
+    gap = Interval(
+        source="x",
+        connection="search-1",
+        opened=5000,
+        since=1000,
+        until=2000,
+        ended="filled from recent search",
+        origin="search",
+        events=[InForce("flood", 1, 1000)],
+        refused=[Refusal("flood", 1000, (XYZ,))],
+        posts=7,
+    )
+    damaged = without(gap, 5500, 6000)
+    assert (damaged.events, damaged.refused, damaged.ended, damaged.posts) == ([], [], LOST, 7)
+    around = interval(-T0, 1000 - T0), interval(2000 - T0, 3000 - T0)
+    assert unheard([*around, damaged]) == [(1000, 2000)], "a tracker that takes over fills it again"
+    assert without(gap, 4000, 5000) == gap
+    part = msgspec.structs.replace(gap, events=[], until=1000, ended="recent search broke off")
+    assert without(part, 5500, 6000) == part, "it claims nothing yet"
+
+
+def test_a_wish_whose_posts_may_be_among_those_that_were_lost_says_so() -> None:
+    done = Interval(
+        source="bluesky",
+        connection="wish-1",
+        opened=5000,
+        since=1000,
+        until=2000,
+        origin="search",
+        events=[InForce("flood", 1, 1000)],
+        wish=Wish(code="flood", version=3, state="done"),
+    )
+    damaged = without(done, 5500, 6000)
+    assert (damaged.events, damaged.wish) == ([], Wish(code="flood", version=3, state="done", why=LOST))
+    assert done.wish == Wish(code="flood", version=3, state="done"), "what the tracker holds stays as it is"
+
+
+def test_what_was_told_of_a_source_that_was_left_gives_way_to_who_listens_to_it() -> None:
+    left, status = (
+        Left(source="x", since=5, holder="a"),
+        SourceStatus(source="x", state="left", words="", since=5, at=5),
+    )
+    back = msgspec.structs.replace(left, until=9)
+    listening = msgspec.structs.replace(status, state="listening", at=9)
+    assert outdates(back, left)
+    assert outdates(listening, left)
+    assert outdates(listening, status)
+    assert not outdates(left, back)
+    assert not outdates(status, left)
+    assert not outdates(status, listening)
+    assert not outdates(listening, back)
+    assert not outdates(msgspec.structs.replace(listening, at=4), left), "of the time before"
+
+
+def test_what_only_one_tracker_tells_is_told() -> None:
+    one = interval(0, 1000)
+    assert not outdates(interval(0, 2000), one)
+    assert not outdates(one, outage(0, 1, "away"))

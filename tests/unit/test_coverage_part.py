@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +12,8 @@ import cli.coverage
 from app.domain.coverage import InForce, Interval
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition
+from app.domain.heard_plain import WholeCoverage, whole_coverage
+from app.domain.spans import Span
 from app.errors import UserError
 
 
@@ -27,10 +28,11 @@ def heard_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [InForce("flood", 1, since)]
     interval = Interval(source="x", connection="c", opened=since, since=since, until=until, events=asked)
 
-    async def read(*_: Any) -> Any:
-        return event, [interval], 0
+    class Ledger:
+        async def coverage(self, _: str, span: Span | None) -> WholeCoverage:
+            return whole_coverage(event, [interval], until, span, 0)
 
-    monkeypatch.setattr(cli.coverage, "_read", read)
+    monkeypatch.setattr(cli.coverage, "service", Ledger)
 
 
 def run(*typed: str) -> Result:

@@ -381,6 +381,31 @@ def test_of_many_wishes_none_is_lost() -> None:
     assert [wish.version for wish in event.rematches] == list(range(11, 19))
 
 
+def test_a_source_may_be_asked_for_the_past_of_an_active_event() -> None:
+    since = NOW - timedelta(hours=2)
+    asked = command("rematch", rematch_since=since, rematch_source="bluesky")
+    after = decide(asked, standing("active"))
+    assert after.rematches == (Rematch(8, since, "bluesky"),)
+    assert after.history[-1].changed == {"rematch": (None, "2024-05-01T10:00:00Z"), "source": (None, "bluesky")}
+    reason, why = refusal(asked, standing("paused"))
+    assert (reason, why) == ("state", "event 'flood' is paused: bluesky is asked for active events alone")
+    for other in ("x-v1", "mastodon"):
+        wrong = command("rematch", rematch_since=since, rematch_source=other)
+        assert refusal(wrong, standing()) == ("invalid", f"{other!r} cannot be asked for the past; x and bluesky can")
+    created = command("create", definition=FLOOD, rematch_since=since, rematch_source="x")
+    assert "by a rematch afterwards" in refusal(created, None)[1]
+
+
+def test_of_many_wishes_of_one_source_those_of_others_are_kept() -> None:
+    event = decide(command("rematch", rematch_since=NOW - timedelta(hours=9)), standing())
+    for hours in range(1, 11):
+        asked = command("rematch", rematch_since=NOW - timedelta(hours=hours), rematch_source="x")
+        event = decide(asked, event)
+    assert event.rematches[0] == Rematch(8, NOW - timedelta(hours=9))
+    assert [wish.version for wish in event.rematches[1:]] == list(range(11, 19))
+    assert {wish.source for wish in event.rematches[1:]} == {"x"}
+
+
 # ---- commands and answers on the wire
 
 

@@ -13,6 +13,8 @@ def test_the_last_word_on_an_interval_wins_though_nothing_was_heard_since_the_on
     lasting = Interval(source="x", connection="c", opened=1, since=1, until=5)
     ended = msgspec.structs.replace(lasting, ended="cut")
     assert coverage_values(ended)[-1] > coverage_values(lasting)[-1]
+    revised = msgspec.structs.replace(ended, revised=1)
+    assert coverage_values(revised)[-1] > coverage_values(ended)[-1]
     outage = Outage(source="x", since=1, until=5, why="cut")
     assert outage_values(msgspec.structs.replace(outage, ended="connected"))[-1] > outage_values(outage)[-1]
     left = Left(source="x", since=5, holder="a")

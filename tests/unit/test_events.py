@@ -34,6 +34,7 @@ def test_a_field_is_kept_in_its_canonical_form(field: str, given: Any, kept: Any
     [
         ("name", "", "blank"),
         ("name", "x" * (MAX_NAME + 1), "at most 200"),
+        *(("name", unseen * 3, "can be seen") for unseen in "\ufeff\u2800\u200e\u115f\u3164\ufe0f"),
         ("keywords", ("flood", " "), "blank keyword"),
         ("keywords", ("flood", "FLOOD"), "'FLOOD' is the same as 'flood'"),
         ("keywords", ("a b", '"b" A'), "the same as"),

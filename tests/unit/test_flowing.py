@@ -22,6 +22,7 @@ class Served:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.revoked = False
         self.flows = Flows()
         self.ended = asyncio.Event()
 
@@ -39,11 +40,15 @@ class Served:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            return await self.flows.flow(request, self._source())
+            return await self.flows.flow(request, request.query.get("who", "ada"), self._source(), self._check)
         except Failed as failed:
             return web.Response(status=failed.problem.status, headers=failed.headers)
         finally:
             self.ended.set()
+
+    async def _check(self) -> None:
+        if self.revoked:
+            raise Failed(401, "the token was revoked")
 
     @property
     def url(self) -> str:
@@ -79,6 +84,25 @@ async def test_while_nothing_comes_there_are_signs_of_life(monkeypatch: pytest.M
         await asyncio.wait_for(served.ended.wait(), WITHIN)
 
 
+async def test_who_may_listen_no_more_hears_why_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flowing, "CHECK_SECONDS", 0.01)
+    number = 0
+
+    async def told() -> AsyncIterator[Told | None]:
+        nonlocal number
+        while True:
+            number += 1
+            yield Told("post", number)
+            await asyncio.sleep(0.005)
+
+    async with Served(told) as served, served.session.get(served.url) as response:
+        await asyncio.wait_for(response.content.readuntil(b"data: 1\n\n"), WITHIN)
+        served.revoked = True
+        heard = await asyncio.wait_for(response.text(), WITHIN)
+        assert heard.endswith('event: ended\ndata: {"why":"the token was revoked"}\n\n')
+        await asyncio.wait_for(served.ended.wait(), WITHIN)
+
+
 async def test_so_many_may_listen_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flowing, "MOST", 1)
     go_on = asyncio.Event()
@@ -96,6 +120,24 @@ async def test_so_many_may_listen_and_no_more(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.wait_for(response.read(), WITHIN)
         async with served.session.get(served.url) as third:
             assert third.status == 200
+
+
+async def test_one_person_may_listen_so_often_and_others_still_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flowing, "MOST_OF_ONE", 1)
+    go_on = asyncio.Event()
+
+    async def told() -> AsyncIterator[Told | None]:
+        yield Told("first", {})
+        await go_on.wait()
+
+    async with Served(told) as served, served.session.get(served.url) as response:
+        await asyncio.wait_for(response.content.readuntil(b"data: {}\n\n"), WITHIN)
+        async with served.session.get(served.url) as again:
+            assert again.status == 429
+            assert again.headers["Retry-After"]
+        async with served.session.get(served.url, params={"who": "ben"}) as other:
+            assert other.status == 200
+            go_on.set()
 
 
 async def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from app.domain.coverage import CONTINUED, Entry, Interval, Left, Outage, SourceStatus, as_of, entry
 from app.domain.watchdog import Volumes
-from app.sources.source import Opened, Selection
+from app.sources.source import Opened, Resume, Selection
 from app.tracking import ledger as ledgers
 from app.tracking.leaving import changes
 from app.tracking.ledger import Ledger
 from app.tracking.outages import CHANGING, MOST
 from app.tracking.parcel import Parcel
+from tests.support.asleep import sleep
 
 NOW = 1_800_000_000_000
 
@@ -22,7 +24,13 @@ class Clock:
         self.now = NOW
         self.stepped = 0
         monkeypatch.setattr(ledgers, "now_ms", lambda: self.now)
-        monkeypatch.setattr(ledgers, "monotonic", lambda: (self.now - self.stepped) / 1000)
+        monkeypatch.setattr(ledgers, "boottime", lambda: (self.now - self.stepped) / 1000)
+
+    def run(self, made: Ledger, seconds: int) -> None:
+        """So much time passes in which the process runs."""
+        for _ in range(seconds):
+            self.now += 1000
+            made.beat(None)
 
     def step(self, ms: int) -> None:
         """The clock of the wall is set."""
@@ -76,7 +84,7 @@ def test_a_connection_is_written_down_when_it_opens(clock: Clock, written: Writt
 def test_what_is_not_kept_yet_is_not_heard_yet(clock: Clock, written: Written) -> None:
     made = opened(written)
     clock.now += 3000
-    made.heard(2, 0, {}, clock.now)
+    made.heard(2, 0, clock.now)
     made.beat(NOW + 1000)
     assert written.intervals[0].until == NOW + 1000
     made.beat(None)
@@ -93,29 +101,104 @@ def test_nothing_new_is_not_written_again(clock: Clock, written: Written) -> Non
 
 def test_a_frozen_process_proves_nothing_of_the_time_it_was_frozen(clock: Clock, written: Written) -> None:
     made = opened(written)
-    clock.now += 60_000
-    made.heard(5, 0, {}, clock.now)
-    made.close("ended", None, broken=False)
+    clock.run(made, 3)
+    made.sign(clock.now)
+    for seconds in (3.5, 10, 24, 60):
+        clock.now += int(seconds * 1000)
+        made.heard(5, 0, clock.now)
+        made.sign(clock.now)
+        made.beat(None)
+        assert written.intervals[0].until == NOW + 3000
+    made.leave(alive=True)
+    made.close("ended", None)
+    assert written.intervals[0].until == NOW + 3000
+
+
+def test_a_connection_that_outlives_a_freeze_was_heard_all_along(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.now += 4500
+    made.heard(5, 0, clock.now)
+    clock.run(made, 4)
+    made.heard(5, 0, clock.now)
+    made.beat(None)
+    assert written.intervals[0].until == NOW, "it may have lain in the socket"
+    clock.run(made, 1)
+    made.sign(clock.now)
+    made.beat(None)
+    assert written.intervals[0].until == clock.now
+
+
+def test_what_comes_after_a_time_in_which_nothing_was_read_proves_nothing_yet(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.run(made, 1)
+    made.held_up()
+    made.heard(5, 0, clock.now)
+    made.beat(None)
     assert written.intervals[0].until == NOW
+    clock.run(made, 5)
+    made.heard(5, 0, clock.now)
+    made.beat(None)
+    assert written.intervals[0].until == clock.now
+
+
+def test_the_past_is_not_through_for_a_sign_of_life_that_lay_in_the_socket(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    made.kept(lines_of(made, 1, 5, NOW - 50_000))
+    clock.now += 10_000
+    made.sign(clock.now)
+    made.beat(None)
+    assert (written.intervals[0].until, written.intervals[0].behind) == (NOW - 50_000, True)
+
+
+def test_a_freeze_is_no_minute_in_which_the_past_came(clock: Clock, written: Written) -> None:
+    made = opened(written, since=NOW - 60_000)
+    clock.now += 70_000
+    made.beat(None)
+    assert (written.intervals[0].until, written.intervals[0].behind) == (NOW - 60_000, True)
+
+
+def test_one_line_that_lay_in_the_socket_while_the_machine_slept_proves_nothing_of_that_time(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    made = opened(written)
+    assert made.interval is not None
+    began = made.interval.opened
+    sleep(monkeypatch, 3600)
+    made.heard(1, 0, began + 3_600_000)
+    made.beat(None)
+    assert written.intervals[0].until == began
 
 
 def test_a_clock_that_is_set_forward_ends_nothing(clock: Clock, written: Written) -> None:
     made = opened(written)
     clock.step(3_600_000)
     clock.now += 1000
-    made.heard(5, 0, {}, clock.now)
+    made.heard(5, 0, clock.now)
     made.beat(None)
     assert written.intervals[0].until == clock.now
+
+
+def test_a_clock_that_was_ahead_for_a_moment_claims_nothing_of_the_time_to_come(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.step(3_600_000)
+    clock.now += 1000
+    made.sign(clock.now)
+    made.beat(None)
+    clock.step(-3_600_000)
+    clock.now += 1000
+    made.sign(clock.now)
+    made.beat(None)
+    assert written.intervals[0].until == NOW + 2000
 
 
 def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(clock: Clock, written: Written) -> None:
     made = opened(written)
     assert made.interval is not None
     connection = made.interval.connection
-    clock.now += 5000
-    made.heard(2, 0, {}, clock.now)
+    clock.run(made, 5)
+    made.heard(2, 0, clock.now)
     made.passed(2, 7, None)
-    made.close("cut", NOW + 1000, broken=True)
+    made.close("cut", NOW + 1000)
     assert (written.intervals[0].until, written.intervals[0].posts) == (NOW + 1000, 0)
     made.open(Opened(), Selection({"flood": 1}), 3)
     made.kept(Parcel("raw_tweets", b"a\nb", [], None, "x", NOW + 1000, 2, 7, 2, connection))
@@ -128,7 +211,7 @@ def test_what_was_under_way_when_a_connection_broke_is_counted_when_it_is_kept(c
 def lines_of(made: Ledger, count: int, cursor: int | None = None, seen: int | None = None) -> Parcel:
     """Lines come; they are kept once `Ledger.kept` is told of the parcel."""
     assert made.interval is not None
-    made.heard(count, 0, {}, ledgers.now_ms())
+    made.heard(count, 0, ledgers.now_ms())
     made.passed(count, cursor, seen)
     connection = made.interval.connection
     return Parcel("raw_tweets", b"a", [], None, "x", ledgers.now_ms(), count, cursor, count, connection, seen)
@@ -149,6 +232,14 @@ def test_a_source_that_delivers_its_past_is_heard_up_to_the_last_line_that_is_ke
     assert (one.since, one.until, one.cursor, one.behind) == (NOW - 60_000, NOW - 50_000, 5, True)
 
 
+def test_until_a_line_has_come_one_goes_on_from_where_the_connection_before_was(clock: Clock, written: Written) -> None:
+    """Killed before the source has delivered its past, though it was taken for caught up."""
+    resume = Resume(cursor=17, heard_ms=NOW - 60_000, server="here")
+    for server, since, cursor in (("here", NOW - 60_000, 17), ("there", NOW - 60_000, None), ("here", None, None)):
+        made = Ledger("x", written.put, Volumes(), 25.0)
+        assert made.open(Opened(since, server=server), Selection(), 3, resume).cursor == cursor
+
+
 def test_a_source_that_has_caught_up_is_heard_up_to_now(clock: Clock, written: Written) -> None:
     made = opened(written, since=NOW - 60_000)
     clock.now += 2000
@@ -159,13 +250,15 @@ def test_a_source_that_has_caught_up_is_heard_up_to_now(clock: Clock, written: W
 
 
 def test_a_connection_that_ends_while_it_catches_up_leaves_the_rest_unheard(clock: Clock, written: Written) -> None:
-    for broken in (True, False):
+    for left in (True, False):
         clock.now = NOW
         fresh = Written()
         made = opened(fresh, since=NOW - 60_000)
         clock.now += 2000
         under_way = lines_of(made, 1, 5, NOW - 50_000)
-        made.close("cut", clock.now, broken=broken)
+        if left:
+            made.leave(alive=True)
+        made.close("cut", clock.now)
         assert (fresh.intervals[0].until, fresh.intervals[0].cursor) == (NOW - 60_000, None)
         made.kept(under_way)
         made.beat(None)
@@ -178,7 +271,7 @@ def test_a_connection_that_ends_while_it_catches_up_leaves_the_rest_unheard(cloc
 def test_a_sign_of_life_after_a_pause_ends_the_past_once_all_is_kept(clock: Clock, written: Written) -> None:
     made = opened(written, since=NOW - 60_000)
     last = lines_of(made, 1, 5, NOW - 50_000)
-    clock.now += 10_000
+    clock.run(made, 10)
     made.sign(clock.now)
     made.beat(NOW)
     assert written.intervals[0].behind
@@ -186,6 +279,24 @@ def test_a_sign_of_life_after_a_pause_ends_the_past_once_all_is_kept(clock: Cloc
     made.sign(clock.now)
     made.beat(None)
     assert (written.intervals[0].until, written.intervals[0].behind) == (NOW + 10_000, False)
+
+
+def test_a_source_that_lives_and_brings_nothing_of_its_past_is_not_heard(clock: Clock, written: Written) -> None:
+    made = Ledger("x", written.put, Volumes(), 25.0)
+    made.open(Opened(NOW - 60_000, dated=True), Selection({"flood": 1}), 3)
+    for _ in range(100):
+        clock.run(made, 1)
+        made.sign(clock.now)
+    (one,) = written.intervals
+    assert (one.since, one.until, one.behind) == (NOW - 60_000, NOW - 60_000, True)
+    made.leave(alive=True)
+    made.close("the source was asked anew", None)
+    made.open(Opened(NOW - 20_000, dated=True), Selection({"flood": 1}), 3)
+    made.kept(lines_of(made, 1, 5, clock.now))
+    made.beat(None)
+    first, second = written.intervals
+    assert (first.since, first.until) == (NOW - 60_000, NOW - 60_000), "what the server no longer had is not claimed"
+    assert (second.since, second.until, second.behind) == (NOW - 20_000, clock.now, False)
 
 
 def test_where_lines_tell_no_time_the_past_counts_as_heard_after_a_minute(clock: Clock, written: Written) -> None:
@@ -213,20 +324,35 @@ def test_what_was_left_out_moves_the_place_to_go_on_once_what_came_before_is_kep
     made.beat(None)
     assert written.intervals[0].cursor == 8
     made.passed(0, 9, NOW)
-    made.close("left", None, broken=False)
+    made.close("left", None)
     assert written.intervals[0].cursor == 9
 
 
-def test_a_connection_that_was_left_was_alive_to_the_last_and_a_broken_one_to_its_last_sign(
-    clock: Clock, written: Written
+@pytest.mark.parametrize(("alive", "until"), [(True, NOW + 8000), (False, NOW + 1000)])
+def test_a_connection_was_heard_until_it_was_left_and_not_until_all_of_it_was_kept(
+    clock: Clock, written: Written, alive: bool, until: int
 ) -> None:
-    for broken, until in ((True, NOW), (False, NOW + 8000)):
-        clock.now = NOW
-        fresh = Written()
-        made = opened(fresh)
-        clock.now += 8000
-        made.close("why", None, broken=broken)
-        assert fresh.intervals[0].until == until
+    made = opened(written)
+    clock.run(made, 1)
+    made.sign(clock.now)
+    clock.run(made, 7)
+    made.leave(alive=alive)
+    clock.now += 250
+    last = lines_of(made, 2)
+    clock.now += 2000
+    made.close("why", None)
+    made.kept(last)
+    made.beat(None)
+    assert (written.intervals[0].until, written.intervals[0].posts) == (until, 2)
+
+
+def test_a_connection_that_broke_was_heard_to_its_last_sign_of_life(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    clock.run(made, 1)
+    made.sign(clock.now)
+    clock.run(made, 7)
+    made.close("why", None)
+    assert written.intervals[0].until == NOW + 1000
 
 
 def test_versions_follow_each_other_without_a_gap(clock: Clock, written: Written) -> None:
@@ -246,6 +372,8 @@ def test_versions_follow_each_other_without_a_gap(clock: Clock, written: Written
 
 def test_an_entry_does_not_grow_for_ever(clock: Clock, written: Written) -> None:
     made = opened(written)
+    assert made.interval is not None
+    made.interval.cursor, made.interval.server = 7, "one.example:443"
     for version in range(2, 700):
         clock.now += 1000
         made.sign(clock.now)
@@ -254,6 +382,7 @@ def test_an_entry_does_not_grow_for_ever(clock: Clock, written: Written) -> None
     first, second = written.intervals
     assert first.ended == CONTINUED
     assert first.until == second.since
+    assert (second.cursor, second.server) == (7, "one.example:443")
     assert len(second.events) < 300
     assert max(len(msgspec.json.encode(one)) for one in written.intervals) < 50_000
 
@@ -275,11 +404,11 @@ def test_a_sign_after_a_minute_is_one_where_the_source_may_be_silent_so_long(
 ) -> None:
     made = Ledger("x", written.put, Volumes(), silent)
     made.open(Opened(), Selection({"flood": 1}), 3)
-    clock.now += 60_000
+    clock.run(made, 60)
     made.sign(clock.now)
     made.beat(None)
     (one,) = written.intervals
-    assert one.until == (clock.now if alive else NOW), "else the process was frozen, and reads what was kept of it"
+    assert one.until == (clock.now if alive else NOW), "else it should have been given up"
     assert one.silent_ms == int(silent * 1000) + 5000
 
 
@@ -422,9 +551,49 @@ def test_past_that_was_not_delivered_was_not_heard_without_something_either(cloc
     made = Ledger("x", written.put, Volumes(), 25.0)
     made.open(Opened(NOW - 60_000), Selection({"flood": 1}, {"flood": (XYZ,)}), 3)
     clock.now += 2000
-    made.close("cut", None, broken=True)
+    made.close("cut", None)
     (one,) = written.intervals
     assert (one.refused[0].since, one.refused[0].until, one.until) == (NOW - 60_000, None, NOW - 60_000)
+
+
+def test_of_the_past_an_event_is_claimed_since_the_source_was_asked_for_it_as_it_is(
+    clock: Clock, written: Written
+) -> None:
+    made = Ledger("x", written.put, Volumes(), 25.0)
+    asked = {"flood": NOW - 3_600_000, "storm": NOW - 10_000, "rain": NOW - 3_600_000, "fire": NOW - 5_000}
+    selection = Selection({"flood": 1, "storm": 2, "rain": 1}, {"storm": (XYZ,), "fire": ("no room",)})
+    added = {"flood": NOW - 3_700_000, "rain": NOW - 2_000}
+    made.open(Opened(NOW - 60_000, added_ms=added), selection, 3, asked_since=asked)
+    (one,) = written.intervals
+    assert one.since == NOW - 60_000
+    since = {one.code: one.since for one in one.events}
+    assert since == {"flood": NOW - 60_000, "storm": NOW - 10_000, "rain": NOW - 2_000}
+    assert {one.code: one.since for one in one.refused} == {"storm": NOW - 10_000, "fire": NOW - 5_000}
+    clock.now += 1000
+    made.close("cut", None)
+    made.open(Opened(), selection, 3, asked_since=asked)
+    again = written.intervals[1]
+    assert {one.since for one in (*again.events, *again.refused)} == {clock.now}, "what it does not deliver"
+
+
+def test_what_is_disproved_while_it_is_being_closed_is_not_claimed_once_it_is_kept(
+    clock: Clock, written: Written
+) -> None:
+    made = opened(written, versions={"flood": 1, "storm": 1})
+    clock.run(made, 9)
+    last = lines_of(made, 2)
+    made.close("cut", NOW + 1000)
+    assert written.intervals[0].until == NOW + 1000, "what came later is on its way still"
+    made.disprove({"flood"}, {"flood": ("lost",)}, NOW + 4000)
+    made.kept(last)
+    made.beat(None)
+    (one,) = written.intervals
+    assert one.until == NOW + 9000
+    assert {one.code: one.until for one in one.events} == {"flood": NOW + 4000, "storm": None}
+    assert [(one.code, one.since, one.until) for one in one.refused] == [("flood", NOW + 4000, None)]
+    clock.run(made, 1)
+    made.disprove({"storm"}, {}, NOW + 9000)
+    assert one.events == written.intervals[0].events, "it was over before that"
 
 
 def told(entries: dict[str, Entry], *sources: str) -> dict[str, Entry]:
@@ -459,7 +628,21 @@ def test_a_source_that_was_left_is_not_waited_for() -> None:
 
 def test_reads_are_counted_by_month_and_doubles_are_paid_for_too(clock: Clock, written: Written) -> None:
     made = opened(written)
-    made.heard(10, 4, {"flood": 6}, NOW)
+    made.heard(10, 4, NOW)
     made.beat(None)
     (one,) = written.intervals
-    assert (one.duplicates, one.tagged, list(one.reads.values())) == (4, {"flood": 6}, [10])
+    assert (one.duplicates, list(one.reads.values())) == (4, [10])
+
+
+def test_posts_of_an_event_are_counted_once_they_are_kept(clock: Clock, written: Written) -> None:
+    made = opened(written)
+    made.heard(3, 0, clock.now)
+    made.passed(3, None, None)
+    assert made.interval is not None
+    assert (made.interval.posts, made.interval.tagged) == (0, {}), "a kill would lose them"
+    connection = made.interval.connection
+    for tagged in ({"flood": 2, "storm": 1}, {"flood": 1}):
+        parcel = Parcel("raw_tweets", b"a", [], None, "x", NOW, 3, None, 3, connection, tagged=tagged)
+        made.kept(parcel)
+        made.kept(replace(parcel, source="bluesky"))
+    assert (made.interval.posts, made.interval.tagged) == (6, {"flood": 3, "storm": 1})

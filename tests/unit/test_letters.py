@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.domain.classify import classify
@@ -79,6 +80,20 @@ def test_it_is_heard_as_it_was_then() -> None:
     one = read(DeadLetter("raw_tweets", 3, 17, 2, "x", b"{", Way("bluesky", "live", AT)))
     again = raw_record("raw_tweets", 0, 99, b"{", dict(headers(one)), AT + 9_999_999)
     assert again == RawRecord("raw_tweets", 0, 99, b"{", AT, "bluesky", "live", again=True)
+
+
+def test_what_answered_a_wish_belongs_to_no_other_event_and_to_it_as_it_was() -> None:
+    """A line of recent search that is malformed: it was received long after it was said."""
+    wished = RawRecord("raw_tweets", 3, 17, b"{", AT, "x", "search", as_of=AT - 3_600_000, event="flood")
+    (buried,) = classify([wished], Matcher([FLOOD]), 4).dead
+    again = raw_record("raw_tweets", 3, 17, b"{", dict(headers(read(buried))), AT + 9_999_999)
+    assert again == msgspec.structs.replace(wished, again=True)
+
+
+def test_a_line_of_an_event_says_as_of_when_it_belongs_to_it() -> None:
+    found = RawRecord("raw_tweets", 0, 5, line(status("flood")), AT, "x", "search", as_of=AT - 3_600_000)
+    (bundle,) = classify([found], Matcher([FLOOD]), 4).bundles
+    assert [one.as_of for one in bundle.lines] == [AT - 3_600_000]
 
 
 def test_a_letter_of_an_older_version_says_nothing_of_its_way() -> None:

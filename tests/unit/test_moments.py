@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from app.domain import moments
-from app.domain.moments import moment
+from app.domain.moments import in_utc, moment
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,16 @@ def test_a_moment_is_read_to_the_millisecond(written: str, milliseconds: int) ->
 )
 def test_what_is_no_moment_of_our_age_is_absent(odd: object) -> None:
     assert moment(odd) is None
+
+
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-05-01T12:00:00"])
+def test_a_persons_time_that_would_overflow_in_another_zone_or_has_none_is_refused(odd: str) -> None:
+    with pytest.raises(ValueError, match=r"has no time zone|within the years"):
+        in_utc(datetime.fromisoformat(odd))
+
+
+def test_a_persons_time_is_kept_in_utc() -> None:
+    assert in_utc(datetime.fromisoformat("2026-05-01T12:00:00+02:00")).isoformat() == "2026-05-01T10:00:00+00:00"
 
 
 def test_a_source_that_invents_days_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,22 @@ from tests import builders
 from tests.support.stored_rows import EPOCH, rows
 
 NAMESPACE = "{http://gexf.net/1.3}"
+# Of the schema what we use: what stands in an element, and which attributes it has.
+GRAMMAR: dict[str, tuple[set[str], list[str]]] = {
+    "gexf": ({"meta", "graph"}, ["{http://www.w3.org/2001/XMLSchema-instance}schemaLocation", "version"]),
+    "meta": ({"creator", "description"}, ["lastmodifieddate"]),
+    "creator": (set(), []),
+    "description": (set(), []),
+    "graph": ({"attributes", "nodes", "edges"}, ["defaultedgetype", "mode"]),
+    "attributes": ({"attribute"}, ["class"]),
+    "attribute": (set(), ["id", "title", "type"]),
+    "nodes": ({"node"}, []),
+    "node": ({"attvalues"}, ["id", "label"]),
+    "edges": ({"edge"}, []),
+    "edge": ({"attvalues"}, ["id", "source", "target", "weight"]),
+    "attvalues": ({"attvalue"}, []),
+    "attvalue": (set(), ["for", "value"]),
+}
 MADE = datetime(2024, 5, 1, tzinfo=UTC)
 
 
@@ -105,6 +121,10 @@ def written(network: Network, pages: Iterable[Sequence[Any]], most: int = 1000) 
 
 def check(root: ET.Element) -> None:
     """What the schema of GEXF 1.3 asks of the elements that we write, and a reader of a graph."""
+    for element in root.iter():
+        inside, attributes = GRAMMAR[element.tag.removeprefix(NAMESPACE)]
+        assert {one.tag.removeprefix(NAMESPACE) for one in element} <= inside
+        assert element.keys() == attributes
     assert (root.tag, root.get("version")) == (f"{NAMESPACE}gexf", "1.3")
     meta, graph = root
     assert [one.tag.removeprefix(NAMESPACE) for one in meta] == ["creator", "description"]
@@ -116,7 +136,7 @@ def check(root: ET.Element) -> None:
     assert attributes.keys() == {"node", "edge"}
     ids = [node.get("id") for node in nodes]
     assert len(set(ids)) == len(ids)
-    assert all(node.get("label") for node in nodes)
+    assert all(node.get("id") and node.get("label") for node in nodes)
     assert len({edge.get("id") for edge in edges}) == len(edges)
     for edge in edges:
         assert {edge.get("source"), edge.get("target")} <= set(ids)
@@ -136,6 +156,7 @@ def check(root: ET.Element) -> None:
 @given(pages=st.lists(st.lists(rows(networks.COLUMNS), max_size=4), max_size=3))
 def test_whatever_is_stored_the_file_is_well_formed_and_a_graph(network: Network, pages: list[list[Any]]) -> None:
     root, notes = written(network, pages)
+    check(root)
     whole = Part(network)
     for page in pages:
         for one in page:

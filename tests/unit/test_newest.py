@@ -97,6 +97,11 @@ def test_a_post_in_short() -> None:
     assert newest(msgspec.json.encode(told)) == told
 
 
+@pytest.mark.parametrize("sensitive", [True, False])
+def test_what_its_author_calls_sensitive_is_said_to_be(sensitive: bool) -> None:
+    assert shortened(row(status("flood", possibly_sensitive=sensitive))).sensitive is sensitive
+
+
 def test_a_long_text_is_cut() -> None:
     assert len(shortened(row(status("flood " * 400))).text) == MOST_TEXT
 

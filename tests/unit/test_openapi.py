@@ -39,9 +39,9 @@ def test_every_operation_is_described(route: Route) -> None:
 
 @pytest.mark.parametrize("route", [route for route in EVERY if route.changes], ids=lambda route: route.name)
 def test_nobody_changes_anything_without_a_right(route: Route) -> None:
-    assert route.right is not Right.NONE or route.name == "session.sign-in"
+    assert route.right is not Right.NONE or route.name in ("session.sign-in", "session.enter", "session.token")
     # Only what asks a question may be sent by somebody who just looks, and leave no trace.
-    looks = ("asking.preview", "keywords.advice", "session.sign-in")
+    looks = ("asking.preview", "keywords.advice", "session.sign-in", "session.token")
     assert route.audited or route.name in looks
 
 
@@ -49,3 +49,9 @@ def test_what_is_about_an_event_that_somebody_owns_names_it_in_its_path() -> Non
     for route in EVERY:
         if route.right in (Right.CHANGE, Right.OWN):
             assert "{code}" in route.path, route.name
+
+
+def test_the_audit_log_calls_what_a_page_does_as_it_calls_the_same_of_the_api() -> None:
+    audited = [route for route in EVERY if route.changes and route.audited and not route.own_entry]
+    of_api = {route.noted_as for route in audited if route.of_api}
+    assert {route.noted_as for route in audited} - of_api == {"session.end"}

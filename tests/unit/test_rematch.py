@@ -12,7 +12,7 @@ from app.domain.classify import Intake, classify
 from app.domain.events import Change, Event, Rematch, Status
 from app.domain.matcher import Matcher
 from app.domain.records import RawRecord, classified_headers, classified_record
-from app.domain.rematch import MAX_SOURCES, OTHER_SOURCES, Progress, Stretch, cannot_hear, due
+from app.domain.rematch import MAX_SOURCES, OTHER_SOURCES, Progress, Stretch, cannot_hear, due, kept_wishes
 from app.domain.rows import Row, Rows
 from app.domain.standing import Standing, left, yields
 from tests import builders
@@ -34,6 +34,10 @@ def event(*wishes: tuple[int, int], born: int = 1, **more: Any) -> Event:
 def progress(version: int, back: int, **more: Any) -> Progress:
     given = {"code": "flood", "born": 1, "until": NOW, "at": NOW, "stretches": {0: Stretch(10, 10, 30)}}
     return Progress(version=version, since=hours(back), **given | more)
+
+
+def record(source: str, **more: Any) -> RawRecord:
+    return RawRecord("raw", 0, 0, b"", 0, source, **more)
 
 
 @pytest.mark.parametrize(
@@ -65,25 +69,45 @@ def test_which_events_hear() -> None:
 def test_progress_grows_to_its_stop_line() -> None:
     begun = progress(2, 1, stretches={0: Stretch(10, 10, 30), 1: Stretch(5, 5, 5)})
     assert (begun.records_done, begun.records_all, begun.reached) == (0, 20, False)
-    half = begun.after({0: 20}, [("x", Intake(posts=3, matched=1)), ("bluesky", Intake(posts=2))], NOW)
+    heard = [(record("x"), Intake(posts=3, matched=1)), (record("bluesky"), Intake(posts=2))]
+    half = begun.after({0: 20}, heard, NOW)
     assert (half.records_done, half.posts, half.matched, half.sources) == (10, 5, 1, {"x": 3, "bluesky": 2})
-    whole = half.after({0: 40, 1: 7}, [("x", Intake(posts=1))], NOW)
+    whole = half.after({0: 40, 1: 7}, [(record("x"), Intake(posts=1))], NOW)
     assert whole.stretches == {0: Stretch(10, 30, 30), 1: Stretch(5, 5, 5)}
     assert whole.reached
-    assert not whole.only_x
+    assert (whole.chosen, whole.only_chosen) == (4, False)
     assert msgspec.json.decode(msgspec.json.encode(whole), type=Progress) == whole
 
 
-def test_it_is_known_whether_all_was_heard_from_x() -> None:
-    assert not progress(2, 1).only_x
-    assert progress(2, 1, sources={"x": 3, "x-v1": 1}).only_x
-    assert not progress(2, 1, sources={"x": 3, "unknown": 1}).only_x
+@pytest.mark.parametrize(
+    ("records", "only"),
+    [
+        ([], False),
+        ([record("x"), record("x-v1")], True),
+        ([record("x"), record("unknown")], False),
+        ([record("bluesky")], False),
+        ([record("bluesky", filtered=True), record("x")], True),
+        ([record("bluesky", event="flood")], True),  # what a wish has brought
+        ([record("bluesky", filtered=True), record("bluesky")], False),
+    ],
+)
+def test_it_is_known_whether_all_that_was_heard_had_been_chosen(records: list[RawRecord], only: bool) -> None:
+    after = progress(2, 1).after({}, [(one, Intake(posts=2)) for one in records], NOW)
+    assert after.only_chosen is only
+
+
+def test_a_wish_of_a_source_is_no_rematch_of_what_is_kept() -> None:
+    wishes = (Rematch(2, hours(1)), Rematch(3, hours(5), "bluesky"))
+    asked = msgspec.structs.replace(event(), rematches=wishes)
+    assert due(asked, None) == Rematch(2, hours(1))
+    assert due(asked, progress(2, 1, state="done")) is None
+    assert kept_wishes(asked) == [Rematch(2, hours(1))]
 
 
 def test_sources_are_bounded() -> None:
     grown = progress(2, 1)
     for number in range(100):
-        grown = grown.after({}, [(f"s{number}", Intake(posts=1))], NOW)
+        grown = grown.after({}, [(record(f"s{number}"), Intake(posts=1))], NOW)
     assert len(grown.sources) == MAX_SOURCES + 1
     assert grown.sources[OTHER_SOURCES] == 100 - MAX_SOURCES
 
@@ -112,6 +136,7 @@ def kept(*rows: Row, standing: Standing | None = None) -> list[int]:
 
 
 LIVE, AGAIN, SEARCH = row("live"), row("rematch", rematch=7), row("search", received_at=5)
+WISHED = row("rematch", received_at=5)  # what a source was asked for names no wish
 TRACKED = row("live", generation=3, received_at=5)
 
 
@@ -132,6 +157,11 @@ def test_only_what_hears_the_past_yields() -> None:
         (AGAIN, Standing("rematch", 7, 1), True),  # written before a kill
         (AGAIN, Standing("rematch", 9, 1), True),
         (AGAIN, Standing("rematch", 6, 1), False),  # by an older rematch
+        (AGAIN, Standing("rematch", 9, 5), False),  # by a source that was asked
+        (WISHED, None, True),
+        (WISHED, Standing("rematch", 9, 5), True),
+        (WISHED, Standing("rematch", 9, 4), False),  # sent twice, as its tracker was killed, or by a rematch
+        (WISHED, Standing("live", 9, 5), False),
         (SEARCH, None, True),
         (SEARCH, Standing("live", 9, 5), False),
         (SEARCH, Standing("rematch", 9, 5), False),

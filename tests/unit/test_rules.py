@@ -8,7 +8,7 @@ import re
 import pytest
 
 from app.domain.events import Event
-from app.domain.rules import Difference, Rule, clauses_in, difference, fair_shares, plan_rules
+from app.domain.rules import Difference, Rule, clauses_in, difference, fair_shares, plan_rules, split
 from app.domain.x_language import MOST_TILES, clauses_of, language_clause
 
 
@@ -76,6 +76,18 @@ def test_signs_that_x_does_not_look_for_are_refused_and_the_others_go_on() -> No
         "e": ("+: X does not look for signs such as +", "€: X does not look for signs such as €"),
     }
     assert [clauses_in(rule) for rule in plan.rules] == [[asked("flood")[0]]]
+
+
+@pytest.mark.parametrize("languages", [(), ("de",), ("de", "fr")])
+def test_a_rule_is_split_into_its_clauses_each_as_restricted_as_it_was(languages: tuple[str, ...]) -> None:
+    wanted = event("e", "flood", '"dike (holds)"', "#deich", languages=languages)
+    (rule,) = plan_rules([wanted], most=9, length=1024).rules
+    alone = split(rule)
+    assert [clause for one in alone for clause in clauses_in(one)] == clauses_in(rule)
+    assert all(len(clauses_in(one)) == 1 for one in alone)
+    assert {one.value.partition(") lang:")[1] or one.value.partition(") (lang:")[1] for one in alone} == {
+        {0: "", 1: ") lang:", 2: ") (lang:"}[len(languages)]
+    }
 
 
 def test_an_account_is_its_posts_retweets_of_it_and_replies_to_it() -> None:
@@ -158,7 +170,7 @@ def test_events_do_not_share_rules() -> None:
 def test_a_keyword_that_is_longer_than_a_rule_is_refused() -> None:
     plan = plan_rules([event("e", "x" * 100, "#a", languages=("en",))], most=9, length=64)
     assert plan.rules == (Rule("e", "(#a) lang:en"),)
-    assert "X's rules have 64 characters" in plan.refused["e"][0]
+    assert "needs more than the 64 characters that X allows" in plan.refused["e"][0]
 
 
 def test_what_x_has_refused_before_is_left_out_with_its_reason() -> None:

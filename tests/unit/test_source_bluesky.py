@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 import zstandard
 from aiohttp import WSCloseCode, WSMsgType, web
+from yarl import URL
 
 from app.domain.events import Event
 from app.domain.matcher import Matcher
 from app.domain.posts import Json
 from app.settings import Settings
+from app.sources import bluesky as bluesky_module
 from app.sources import frames, source
+from app.sources import jetstream as jetstream_wire
 from app.sources.bluesky import Bluesky
-from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
+from app.sources.source import Broken, Fact, Found, Opened, Place, Resume, Selection, Trouble
 from tests.builders import (
     BLUESKY_DID,
     POSTED_MS,
@@ -30,6 +35,7 @@ from tests.builders import (
     line,
     tid,
 )
+from tests.support.sure import surely
 
 NSID = "network.bsky.jetstream"
 SEQ_BELOW = 10**15  # a cursor from here on is a time in microseconds
@@ -84,7 +90,7 @@ class Server:
             lines = [one for one in self.archive if seen_us(one) >= cursor]
             if len(lines) > len(self.archive) - self.oldest:
                 notice = jetstream_message("info", name="OutdatedCursor", message="starting at seq 3")
-                lines = lines[self.oldest :]
+                lines = self.archive[self.oldest :]
         socket = web.WebSocketResponse(protocols=("xrpc.v1.json",), autoping=False)
         await socket.prepare(request)
         assert socket.ws_protocol == "xrpc.v1.json"
@@ -155,6 +161,11 @@ def client(server: Server, matcher: Matcher | None = None, **changed: Any) -> Bl
     return Bluesky(settings, (lambda: matcher) if matcher else None)
 
 
+def came(server: Server, since_ms: int | None = None, note: str = "", *, wire: str = "v2") -> Opened:
+    """A connection to this server, whose cursors are its own on the newer wire."""
+    return Opened(since_ms, note, server.url.rpartition("/")[2] if wire == "v2" else "", dated=True)
+
+
 async def heard(
     bluesky: Bluesky, resume: Resume | None = None, passed: list[Fact] | None = None
 ) -> tuple[Opened | None, list[bytes], Broken]:
@@ -185,7 +196,7 @@ def test_it_is_a_source() -> None:
 async def test_nothing_is_asked_for_when_events_change() -> None:
     bluesky = Bluesky(Settings())
     events = [Event(code="a", name="a", version=3), Event(code="b", name="b", version=1)]
-    assert await bluesky.select(events) == Selection({"a": 3, "b": 1})
+    assert await bluesky.select(events, surely) == Selection({"a": 3, "b": 1})
     await bluesky.release()
     await bluesky.close()
 
@@ -196,7 +207,7 @@ async def test_nothing_is_asked_for_when_events_change() -> None:
 async def test_without_a_cursor_it_hears_from_now_on(server: Server) -> None:
     server.archive = posts(1, 2)
     opened, lines, broken = await heard(client(server))
-    assert (opened, lines) == (Opened(), [])
+    assert (opened, lines) == (came(server), [])
     assert "cursor" not in server.asked[0]
     assert (broken.trouble, str(broken)) == (
         Trouble.ENDED,
@@ -206,29 +217,34 @@ async def test_without_a_cursor_it_hears_from_now_on(server: Server) -> None:
 
 async def test_it_goes_on_where_the_last_line_was(server: Server) -> None:
     server.archive = posts(*range(1, 1000))
-    opened, lines, _ = await heard(client(server), Resume(cursor=300, heard_ms=POSTED_MS))
-    assert opened == Opened(since_ms=POSTED_MS)
+    opened, lines, _ = await heard(client(server), Resume(cursor=300, heard_ms=POSTED_MS + 299_500))
+    assert opened == came(server, since_ms=POSTED_MS + 299_500)
     assert lines == server.archive[299:]
 
 
 async def test_a_cursor_alone_tells_no_time(server: Server) -> None:
     server.archive = posts(1, 2)
     opened, lines, _ = await heard(client(server), Resume(cursor=2))
-    assert (opened, len(lines)) == (Opened(), 1)
+    assert (opened, len(lines)) == (
+        came(
+            server,
+        ),
+        1,
+    )
 
 
 async def test_a_moment_alone_is_a_place_to_go_on(server: Server) -> None:
     server.archive = posts(*range(1, 100))
     heard_ms = POSTED_MS + 60_000
     opened, lines, _ = await heard(client(server), Resume(heard_ms=heard_ms))
-    assert opened == Opened(since_ms=heard_ms)
+    assert opened == came(server, since_ms=heard_ms)
     assert lines == server.archive[49:], "with ten seconds for clocks that differ"
 
 
 async def test_a_cursor_that_is_too_old_gives_way_to_the_time(server: Server) -> None:
     server.archive, server.oldest = posts(*range(1, 100)), 50
     opened, lines, _ = await heard(client(server), Resume(cursor=10, heard_ms=POSTED_MS + 70_000))
-    assert opened == Opened(POSTED_MS + 70_000, "the cursor is too old for the server; resumed by time")
+    assert opened == came(server, POSTED_MS + 70_000, "the cursor is too old for the server; resumed by time")
     assert lines == server.archive[59:]
 
 
@@ -246,15 +262,142 @@ async def test_a_time_that_is_too_old_says_where_the_gap_ends(server: Server) ->
 async def test_a_cursor_that_is_too_old_and_no_time_is_a_gap_until_now(server: Server) -> None:
     server.archive, server.oldest = posts(1, 2, 3), 2
     opened, lines, _ = await heard(client(server), Resume(cursor=1))
-    assert opened == Opened(None, "the cursor is too old for the server; what was before is missing")
+    assert opened == came(server, None, "the cursor is too old for the server; what was before is missing")
     assert lines == []
 
 
 async def test_a_cursor_of_another_server_gives_way_to_the_time(server: Server) -> None:
     server.archive = posts(*range(1, 100))
     opened, lines, _ = await heard(client(server), Resume(cursor=5 * 10**6, heard_ms=POSTED_MS + 70_000))
-    assert opened == Opened(POSTED_MS + 70_000, "the cursor is another server's; resumed by time")
+    assert opened == came(server, POSTED_MS + 70_000, "the cursor is another server's; resumed by time")
     assert lines == server.archive[59:]
+
+
+async def test_a_cursor_that_another_server_knows_for_a_later_time_hides_no_gap(server: Server) -> None:
+    server.archive = posts(*range(1, 400))
+    opened, lines, _ = await heard(client(server), Resume(cursor=300, heard_ms=POSTED_MS + 100_000))
+    assert opened == came(server, POSTED_MS + 300_000, "the server no longer has all that came before")
+    assert lines == server.archive[299:]
+
+
+async def test_a_cursor_is_asked_of_no_other_server_though_that_may_know_the_number(server: Server) -> None:
+    server.archive = posts(*range(1, 400))
+    resume = Resume(cursor=130, heard_ms=POSTED_MS + 100_000, server="another:443")
+    opened, lines, _ = await heard(client(server), resume)
+    assert opened == came(server, POSTED_MS + 100_000, "the cursor is another server's; resumed by time")
+    assert lines == server.archive[89:], "half a minute that a minute's gap would not have shown"
+    own = Resume(cursor=130, heard_ms=POSTED_MS + 129_500, server=came(server).server)
+    opened, lines, _ = await heard(client(server), own)
+    assert (opened, lines) == (came(server, POSTED_MS + 129_500), server.archive[129:])
+
+
+async def test_a_cursor_of_the_newer_wire_is_no_time_of_the_older(server: Server) -> None:
+    server.archive = posts_v1(*range(100))
+    resume = Resume(cursor=130, heard_ms=POSTED_MS + 50_000, server="another:443")
+    _, lines, _ = await heard(client(server, bluesky_wire="v1"), resume)
+    assert lines == server.archive[40:]
+
+
+async def test_no_password_of_an_address_goes_to_the_ledger(server: Server) -> None:
+    server.archive = posts(1)
+    plain = came(server)
+    server.url = server.url.replace("//", "//me:secret@")
+    opened, _, _ = await heard(client(server))
+    assert opened == plain
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+async def test_that_the_past_is_not_there_is_told_though_the_first_line_is_late(
+    server: Server, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def speak(socket: web.WebSocketResponse) -> None:
+        await socket.ping()
+        await pinged.wait()
+        for one in posts(300, 301) if wire == "v2" else posts_v1(300, 301):
+            await socket.send_str(one.decode())
+        await server.stay(socket)
+
+    pinged = asyncio.Event()
+    monkeypatch.setattr("app.sources.bluesky._FIRST", 0)
+    server.then = speak
+    async with aclosing(client(server, bluesky_wire=wire).listen(Resume(5, POSTED_MS))) as items:
+        assert await anext(items) == came(server, POSTED_MS, wire=wire)
+        assert await anext(items) == [], "a sign of life that tells nothing of the past"
+        pinged.set()
+        assert await anext(items) == came(
+            server, POSTED_MS + 300_000, "the server no longer has all that came before", wire=wire
+        )
+        assert await anext(items)
+
+
+async def test_where_a_cursor_is_outdated_the_first_line_that_tells_its_time_says_since_when(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the notice comes at once, and the line much later."""
+
+    async def speak(socket: web.WebSocketResponse) -> None:
+        await socket.send_str(line(jetstream_message("info", name="OutdatedCursor")).decode())
+        await opened.wait()
+        for one in posts(20, 21):
+            await socket.send_str(one.decode())
+        await server.stay(socket)
+
+    opened = asyncio.Event()
+    monkeypatch.setattr("app.sources.bluesky._FIRST", 0.2)
+    server.then = speak
+    async with aclosing(client(server).listen(Resume(None, POSTED_MS))) as items:
+        assert await anext(items) == came(server, POSTED_MS), "it claims nothing before a line has come"
+        assert b"OutdatedCursor" in (await anext(items))[0]
+        opened.set()
+        late = came(server, POSTED_MS + 20_000, "the server no longer has all that came before")
+        assert await anext(items) == late
+        assert (await anext(items))[0] == posts(20)[0]
+
+
+async def pinging(socket: web.WebSocketResponse) -> None:
+    """Signs of life, and nothing else."""
+    with suppress(ConnectionError):
+        while not socket.closed:
+            await socket.ping()
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+async def test_a_server_that_brings_nothing_of_the_past_is_left(
+    server: Server, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.sources.bluesky._FIRST", 0)
+    monkeypatch.setattr("app.sources.bluesky._STALLED", 0.1)
+    server.then = pinging
+    async with asyncio.timeout(30):
+        opened, lines, broken = await heard(client(server, bluesky_wire=wire), Resume(5, POSTED_MS))
+    assert (opened, lines) == (came(server, POSTED_MS, wire=wire), [])
+    assert broken.trouble == Trouble.STALLED
+    assert "nothing of the past has come" in str(broken)
+
+
+async def test_a_server_that_brings_some_of_the_past_and_then_no_more_is_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.sources.bluesky._STALLED", 0.1)
+    server.archive, server.then = posts(5, 6, 7), pinging
+    async with asyncio.timeout(30):
+        opened, lines, broken = await heard(client(server), Resume(5, POSTED_MS + 5_000))
+    assert (opened, lines) == (came(server, POSTED_MS + 5_000), server.archive)
+    assert broken.trouble == Trouble.STALLED
+
+
+@pytest.mark.parametrize("near", [False, True], ids=["that claims nothing of the past", "whose past has come near"])
+async def test_a_quiet_stream_is_left_alone(server: Server, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.sources.bluesky._STALLED", 0)
+    now = int(time.time() * 1000)
+    archive = [line(jetstream(bluesky_post("Post"), seq=5, seen_ms=now))] if near else []
+    server.archive, server.then = archive, pinging
+    resume = Resume(5, now) if archive else Resume()
+    async with aclosing(client(server).listen(resume)) as items:
+        assert (await anext(items)).since_ms == resume.heard_ms
+        came_in = [await anext(items) for _ in range(5)]
+        assert [one for one in came_in if one] == ([archive] if archive else [])
 
 
 @pytest.mark.parametrize("wire", ["v1", "v2"])
@@ -262,14 +405,14 @@ async def test_a_quiet_server_is_not_waited_for(server: Server, wire: str, monke
     monkeypatch.setattr("app.sources.bluesky._FIRST", 0)
     server.then = server.stay
     async with aclosing(client(server, bluesky_wire=wire).listen(Resume(5, POSTED_MS))) as items:
-        assert await anext(items) == Opened(POSTED_MS)
+        assert await anext(items) == came(server, POSTED_MS, wire=wire)
 
 
 async def test_the_older_wire_goes_on_by_time_two_seconds_before(server: Server) -> None:
     server.archive = posts_v1(*range(100))
     cursor = (POSTED_MS + 50_000) * 1000
     opened, lines, _ = await heard(client(server, bluesky_wire="v1"), Resume(cursor=cursor))
-    assert opened == Opened(since_ms=POSTED_MS + 48_000)
+    assert opened == came(server, POSTED_MS + 48_000, wire="v1")
     assert lines == server.archive[48:]
 
 
@@ -277,7 +420,7 @@ async def test_the_older_wire_does_not_say_that_it_begins_later_but_its_first_po
     server.archive, server.oldest = posts_v1(*range(0, 1000, 10)), 50
     resume = Resume(cursor=POSTED_MS * 1000, heard_ms=POSTED_MS + 5)
     opened, lines, _ = await heard(client(server, bluesky_wire="v1"), resume)
-    assert opened == Opened(POSTED_MS + 500_000, "the server no longer has all that came before")
+    assert opened == came(server, POSTED_MS + 500_000, "the server no longer has all that came before", wire="v1")
     assert lines == server.archive[50:]
 
 
@@ -295,7 +438,34 @@ async def test_a_ping_and_its_answer_are_signs_of_life(server: Server) -> None:
     server.then = ping
     async with aclosing(client(server).listen(Resume())) as listening:
         items = [await anext(listening) for _ in range(3)]
-    assert items == [Opened(), [], [line(jetstream(None))]]
+    assert items == [came(server), [], [line(jetstream(None))]]
+
+
+async def test_a_ping_that_is_read_when_the_connection_is_gone_is_the_end_of_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lay behind more than is kept, and nobody is there to be answered."""
+    monkeypatch.setattr(frames, "_MOST_BYTES", 1)
+
+    async def ping(socket: web.WebSocketResponse) -> None:
+        await socket.ping()
+        assert socket._req is not None
+        assert socket._req.transport is not None
+        socket._req.transport.close()
+
+    server.archive, server.then = posts(1), ping
+    async with aiohttp.ClientSession() as session:
+        url = jetstream_wire.stream_url(URL(server.url), "v2", 1)
+        connection = await frames.connect(session, url, (jetstream_wire.SUBPROTOCOL,), None)
+        transport = connection._socket._writer.transport
+        async with asyncio.timeout(30):
+            while not transport.is_closing():  # noqa: ASYNC110 -- it tells nobody
+                await asyncio.sleep(0)
+        assert await connection.take() == posts(1)
+        with pytest.raises(Broken) as broken:
+            await connection.take()
+        await connection.close()
+    assert (broken.value.trouble, str(broken.value)) == (Trouble.ENDED, "127.0.0.1: the connection broke off")
 
 
 async def test_a_socket_without_life_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +484,7 @@ async def test_a_socket_without_life_is_given_up(server: Server, monkeypatch: py
 async def test_closing_the_iterator_closes_the_connection(server: Server) -> None:
     server.then = server.stay
     async with aclosing(client(server).listen(Resume())) as items:
-        assert await anext(items) == Opened()
+        assert await anext(items) == came(server)
     await server.gone.wait()
 
 
@@ -399,7 +569,7 @@ async def test_what_the_filter_leaves_out_moves_the_place_to_go_on(server: Serve
 async def test_frames_come_compressed_where_it_is_wished_for(server: Server) -> None:
     server.archive = posts(*range(1, 50))
     opened, lines, _ = await heard(client(server, bluesky_zstd=True), Resume(cursor=1, heard_ms=POSTED_MS))
-    assert opened == Opened(POSTED_MS)
+    assert opened == came(server, POSTED_MS)
     assert lines == server.archive
     assert server.asked[0]["zstdDictionary"] == [str(DICTIONARY.dict_id())]
 
@@ -434,7 +604,7 @@ async def test_a_cursor_that_is_too_old_is_told_from_a_dictionary_that_is_missin
     server.archive, server.oldest = posts(*range(1, 100)), 50
     bluesky = client(server, bluesky_zstd=True)
     opened, lines, _ = await heard(bluesky, Resume(cursor=10, heard_ms=POSTED_MS + 70_000))
-    assert opened == Opened(POSTED_MS + 70_000, "the cursor is too old for the server; resumed by time")
+    assert opened == came(server, POSTED_MS + 70_000, "the cursor is too old for the server; resumed by time")
     assert lines == server.archive[59:]
 
 
@@ -564,3 +734,119 @@ def test_a_time_that_is_none_costs_a_line_nothing_else(odd: str) -> None:
 )
 def test_a_line_that_is_not_understood_has_no_facts(odd: bytes, wire: str) -> None:
     assert fact(odd, wire) == Fact()
+
+
+# ---- asked for the past
+
+
+RISES = Event(code="flood", name="Flood", keywords=("rises",), status="active")
+
+
+def said(seq: int, text: str) -> bytes:
+    return line(jetstream(bluesky_post(text), seq=seq, seen_ms=POSTED_MS + seq * 1000))
+
+
+async def replayed(
+    bluesky: Bluesky, since: int, until: int, place: Place | None = None
+) -> tuple[list[Found], list[bytes]]:
+    """All that a search for a time finds, in seconds after POSTED_MS, and its lines."""
+    span = POSTED_MS + since * 1000, POSTED_MS + until * 1000
+    async with aclosing(bluesky.search(bluesky.asking([RISES]), *span, place or Place())) as search:
+        found = [one async for one in search]
+    return found, [part for one in found for part in one.line.split(b"\n") if part]
+
+
+async def test_a_replay_finds_what_an_event_selects_of_a_time(server: Server) -> None:
+    server.archive = [said(seq, f"It rises, {seq}" if seq % 2 else "Nothing") for seq in range(1, 40)]
+    server.then = server.stay
+    found, lines = await replayed(client(server), 10, 30)
+    assert lines == [one for one in server.archive[9:29] if b"rises" in one]
+    assert found[-1] == Found(found[-1].line, Place(1), POSTED_MS + 10_000, POSTED_MS + 30_000)
+    assert int(server.asked[0]["cursor"][0]) == POSTED_MS * 1000, "it begins ten seconds before, for clocks that differ"
+
+
+async def test_a_replay_goes_on_where_it_was(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bluesky_module, "_PART_SECONDS", 0.0)
+    monkeypatch.setattr(frames, "_MOST_FRAMES", 5)
+    server.archive = [said(seq, f"It rises, {seq}") for seq in range(1, 40)]
+    (first, *_), _ = await replayed(client(server), 1, 38)
+    assert first.then.query == 0
+    asked = len(server.asked)
+    _, rest = await replayed(client(server), 1, 38, first.then)
+    assert server.asked[asked]["cursor"] == [first.then.page.split()[0]]
+    done = first.line.split(b"\n")
+    assert {*done, *rest} == set(server.archive[:37])
+    assert await replayed(client(server), 1, 38, Place(1)) == ([], [])
+
+
+@pytest.mark.parametrize("first", [5.0, 0.0], ids=["at once", "told late"])
+async def test_a_replay_that_goes_on_late_has_found_what_came_before(
+    server: Server, first: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluesky_module, "_FIRST", first)
+    monkeypatch.setattr(frames, "_MOST_FRAMES", 5)
+    server.archive = [said(seq, f"It rises, {seq}") for seq in range(1, 400)]
+    server.then = server.stay
+    own = f"300 {POSTED_MS + 300_000} {came(server).server}"
+    for page, begins in ((own, 300), (f"200 {POSTED_MS + 300_000} another:443", 290)):
+        found, lines = await replayed(client(server), 1, 390, Place(0, page))
+        assert lines == server.archive[begins - 1 : 389]
+        assert found[-1].since_ms == POSTED_MS + 1_000, "it reaches back to where it began"
+
+
+async def test_a_replay_whose_next_part_the_server_has_no_more_claims_nothing_before(server: Server) -> None:
+    server.archive, server.oldest = [said(seq, f"It rises, {seq}") for seq in range(1, 400)], 380
+    server.then = server.stay
+    place = Place(0, f"300 {POSTED_MS + 300_000} {came(server).server}")
+    found, lines = await replayed(client(server), 1, 390, place)
+    assert lines == server.archive[380:389]
+    assert found[-1].since_ms == POSTED_MS + 381_000
+
+
+async def test_a_replay_goes_on_from_a_place_that_an_earlier_version_wrote(server: Server) -> None:
+    server.archive = [said(seq, f"It rises, {seq}") for seq in range(1, 40)]
+    server.then = server.stay
+    _, lines = await replayed(client(server), 1, 38, Place(0, "30"))
+    assert lines == server.archive[29:37]
+
+
+async def test_a_replay_that_the_server_cannot_give_whole_says_from_when_on_it_is(server: Server) -> None:
+    server.archive, server.oldest = [said(seq, f"It rises, {seq}") for seq in range(1, 40)], 20
+    found, lines = await replayed(client(server), 10, 39)
+    assert lines == server.archive[20:38]
+    assert found[-1].since_ms == POSTED_MS + 21_000
+
+
+async def test_a_replay_that_breaks_off_says_so_and_hands_over_deletions_to_nobody(server: Server) -> None:
+    gone = line(jetstream_message("account", did=BLUESKY_DID, active=False, seq=3))
+    server.archive = [said(2, "It rises"), gone]
+    with pytest.raises(Broken, match="ended the connection"):
+        await replayed(client(server), 1, 38)
+
+
+async def test_a_replay_is_through_where_the_server_has_no_more_of_that_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluesky_module, "PAUSE_SECONDS", 0.0)
+    server.archive = [said(2, "It rises")]
+
+    server.then = pinging
+    found, lines = await replayed(client(server), 1, 38)
+    assert lines == server.archive
+    assert (found[-1].then, found[-1].reached_ms) == (Place(1), POSTED_MS + 38_000)
+
+
+@pytest.mark.parametrize(
+    ("archive", "until"), [([], 38), ([2], 62), ([2, 30], 90)], ids=["nothing", "a line", "some of it"]
+)
+async def test_a_replay_that_stalls_is_not_through(
+    server: Server, archive: list[int], until: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluesky_module, "_FIRST", 0)
+    monkeypatch.setattr(bluesky_module, "_STALLED", 0.1)
+    monkeypatch.setattr(bluesky_module, "PAUSE_SECONDS", 0.0)
+    server.archive, server.then = [said(seq, "It rises") for seq in archive], pinging
+    with pytest.raises(Broken, match="nothing of the past has come") as broken:
+        async with asyncio.timeout(30):
+            await replayed(client(server), 1, until)
+    assert broken.value.trouble == Trouble.STALLED

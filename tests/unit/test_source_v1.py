@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Trouble
 from app.sources.v1 import XV1
 from tests.builders import line, status
+from tests.support.sure import surely
 
 TOKEN = "a-token"  # noqa: S105 -- of nobody
 NEWER = "another connection of this account has taken its place"
@@ -26,17 +27,19 @@ class Wire:
     """A server that keeps each connection open and sends what the test puts into its queue; None ends it."""
 
     def __init__(self) -> None:
-        self.second: Literal["beside", "evicts", "refused"] = "beside"
+        self.second: Literal["beside", "evicts", "refused", "late"] = "beside"
         self.status = 200
+        self.text = "no"
         self.forms: list[dict[str, Any]] = []
         self.queues: list[asyncio.Queue[bytes | None]] = []
         self.open = 0
+        self.answers = asyncio.Event()  # a "late" second one is made then
         self.url = ""
 
     async def filter(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         if self.status != 200:
-            return web.Response(status=self.status, text="no")
+            return web.Response(status=self.status, text=self.text)
         if self.open and self.second == "refused":
             # The client closes its connection and asks again; whoever looks next finds it closed.
             self.second = "beside"
@@ -44,6 +47,9 @@ class Wire:
         if self.open and self.second == "evicts":
             self.queues[-1].put_nowait(EVICTED + b"\r\n")
             self.queues[-1].put_nowait(None)
+        if self.open and self.second == "late":
+            self.queues[-1].put_nowait(None)
+            await self.answers.wait()
         self.forms.append(dict(await request.post()))
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.queues.append(queue)
@@ -101,7 +107,7 @@ async def until_opened(listening: AsyncGenerator[Opened | list[bytes], None]) ->
 
 async def test_the_form_is_posted_and_lines_come_whole(wire: Wire, source: XV1) -> None:
     boxes = ((7.0, 47.0, 8.0, 48.0),)
-    selection = await source.select([event("e", "flash flood", "#Flood", accounts=("123",), boxes=boxes)])
+    selection = await source.select([event("e", "flash flood", "#Flood", accounts=("123",), boxes=boxes)], surely)
     assert selection == Selection({"e": 1})
     listening = source.listen(Resume())
     assert await anext(listening) == Opened()
@@ -116,7 +122,7 @@ async def test_the_form_is_posted_and_lines_come_whole(wire: Wire, source: XV1) 
 
 
 async def test_keep_alives_are_signs_of_life(wire: Wire, source: XV1) -> None:
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     listening = source.listen(Resume())
     await anext(listening)
     wire.queues[0].put_nowait(b"\r\n")
@@ -124,18 +130,18 @@ async def test_keep_alives_are_signs_of_life(wire: Wire, source: XV1) -> None:
     await listening.aclose()
 
 
-@pytest.mark.parametrize("second", ["beside", "evicts", "refused"])
+@pytest.mark.parametrize("second", ["beside", "evicts"])
 async def test_other_keywords_take_another_connection(
-    wire: Wire, source: XV1, second: Literal["beside", "evicts", "refused"]
+    wire: Wire, source: XV1, second: Literal["beside", "evicts"]
 ) -> None:
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     listening = source.listen(Resume())
     await anext(listening)
     wire.queues[0].put_nowait(b"1\r\n")
     assert await lines(listening, 1) == [b"1"]
     coming = asyncio.ensure_future(until_opened(listening))
     wire.second = second
-    assert await source.select([event("e", "#a", "#b", version=2)]) == Selection({"e": 2})
+    assert await source.select([event("e", "#a", "#b", version=2)], surely) == Selection({"e": 2})
     last, opened = await coming
     assert (last, opened.note) == ([], "other keywords")
     assert [form["track"] for form in wire.forms] == ["#a", "#a,#b"]
@@ -143,47 +149,121 @@ async def test_other_keywords_take_another_connection(
     assert await lines(listening, 1) == [b"2"]
 
 
+async def test_a_connection_that_ends_before_the_next_one_is_made_leaves_a_gap(wire: Wire, source: XV1) -> None:
+    await source.select([event("e", "#a")], surely)
+    listening = source.listen(Resume())
+    await anext(listening)
+    wire.second = "late"
+    changing = asyncio.ensure_future(source.select([event("e", "#b", version=2)], surely))
+    assert await anext(listening) == []  # its end
+    wire.answers.set()
+    await changing
+    assert (await until_opened(listening))[1] == Opened(note="other keywords", gapless=False)
+    wire.second = "beside"
+    await source.select([event("e", "#c", version=3)], surely)
+    assert (await until_opened(listening))[1] == Opened(note="other keywords")
+    await listening.aclose()
+
+
+async def test_where_only_one_connection_may_be_it_ends_before_the_next_and_what_it_has_sent_is_read(
+    wire: Wire, source: XV1
+) -> None:
+    await source.select([event("e", "#a")], surely)
+    listening = source.listen(Resume())
+    await anext(listening)
+    wire.second = "refused"
+    wire.queues[0].put_nowait(b"1\r\n")
+    assert await lines(listening, 1) == [b"1"]
+    wire.queues[0].put_nowait(b"2\r\n")
+    assert await source.select([event("e", "#a", "#b", version=2)], surely) == Selection({"e": 2})
+    heard: list[bytes] = []
+    with pytest.raises(Broken, match="takes one connection") as caught:
+        async for item in listening:
+            assert isinstance(item, list)
+            heard += item
+    assert (heard in ([], [b"2"]), caught.value.trouble) == (True, Trouble.ENDED)
+    listening = source.listen(Resume())
+    assert isinstance(await anext(listening), Opened)
+    assert [form["track"] for form in wire.forms] == ["#a", "#a,#b"]
+    wire.queues[1].put_nowait(b"3\r\n")
+    assert await lines(listening, 1) == [b"3"]
+    await listening.aclose()
+
+
 async def test_what_the_old_connection_has_sent_is_still_read(wire: Wire, source: XV1) -> None:
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     listening = source.listen(Resume())
     await anext(listening)
     wire.queues[0].put_nowait(b"1\r\n2\r\n3")
     assert (await lines(listening, 1))[0] == b"1"
-    await source.select([event("e", "#b", version=2)])
+    await source.select([event("e", "#b", version=2)], surely)
     wire.queues[0].put_nowait(b"3\r\n")
     assert (await until_opened(listening))[0] in ([b"33"], [b"2", b"33"])
 
 
 async def test_the_same_events_take_no_other_connection(wire: Wire, source: XV1) -> None:
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     listening = source.listen(Resume())
     await anext(listening)
-    assert await source.select([event("e", "#a", version=2)]) == Selection({"e": 2})
+    assert await source.select([event("e", "#a", version=2)], surely) == Selection({"e": 2})
     assert len(wire.forms) == 1
     await listening.aclose()
 
 
+async def test_who_is_not_sure_of_the_account_opens_no_connection_for_a_change(wire: Wire, source: XV1) -> None:
+    """It would end that of whoever has the account."""
+    await source.select([event("e", "#a")], lambda: False)
+    listening = source.listen(Resume())
+    await anext(listening)
+    with pytest.raises(Broken, match="not sure of its lease"):
+        await source.select([event("e", "#b", version=2)], lambda: False)
+    assert len(wire.forms) == 1
+    wire.queues[0].put_nowait(b"1\r\n")
+    assert await lines(listening, 1) == [b"1"]
+    await listening.aclose()
+
+
+async def test_a_rate_limit_does_not_cost_the_connection_that_there_is(wire: Wire, source: XV1) -> None:
+    await source.select([event("e", "#a")], surely)
+    listening = source.listen(Resume())
+    await anext(listening)
+    wire.status = 420
+    with pytest.raises(Broken) as caught:
+        await source.select([event("e", "#b", version=2)], surely)
+    assert caught.value.trouble is Trouble.RATE
+    wire.queues[0].put_nowait(b"1\r\n")
+    assert await lines(listening, 1) == [b"1"]
+    await listening.aclose()
+
+
 async def test_a_change_that_fails_leaves_the_connection_as_it_is(wire: Wire, source: XV1) -> None:
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     listening = source.listen(Resume())
     await anext(listening)
     wire.status = 503
     with pytest.raises(Broken):
-        await source.select([event("e", "#b", version=2)])
+        await source.select([event("e", "#b", version=2)], surely)
     wire.queues[0].put_nowait(b"1\r\n")
     assert await lines(listening, 1) == [b"1"]
     wire.status = 200
-    await source.select([event("e", "#b", version=2)])
+    await source.select([event("e", "#b", version=2)], surely)
     assert [form["track"] for form in wire.forms] == ["#a", "#b"]
     await listening.aclose()
 
 
 @pytest.mark.parametrize(
-    ("code", "trouble"), [(401, Trouble.DENIED), (420, Trouble.RATE), (503, Trouble.HTTP), (406, Trouble.HTTP)]
+    ("code", "text", "trouble"),
+    [
+        (401, "no", Trouble.DENIED),
+        (420, "Easy there, Turbo. Too many requests recently. Enhance your calm.", Trouble.RATE),
+        (420, "Exceeded connection limit for user\r\n", Trouble.CONNECTIONS),
+        (503, "no", Trouble.HTTP),
+        (406, "no", Trouble.HTTP),
+    ],
 )
-async def test_refusals(wire: Wire, source: XV1, code: int, trouble: Trouble) -> None:
-    await source.select([event("e", "#a")])
-    wire.status = code
+async def test_refusals(wire: Wire, source: XV1, code: int, text: str, trouble: Trouble) -> None:
+    await source.select([event("e", "#a")], surely)
+    wire.status, wire.text = code, text
     with pytest.raises(Broken) as caught:
         await anext(source.listen(Resume()))
     assert caught.value.trouble is trouble
@@ -194,14 +274,14 @@ async def test_nothing_to_listen_for_and_no_token_are_told_at_once(wire: Wire, s
         await anext(source.listen(Resume()))
     with pytest.raises(Broken, match="set STARLING_X_BEARER_TOKEN"):
         without = XV1(Settings(x_v1_url=wire.url))
-        await without.select([event("e", "#a")])
+        await without.select([event("e", "#a")], surely)
         await anext(without.listen(Resume()))
     assert wire.forms == []
 
 
 async def test_a_host_that_cannot_be_reached_is_named(unused_tcp_port: int) -> None:
     source = XV1(Settings(x_v1_url=f"http://127.0.0.1:{unused_tcp_port}", x_bearer_token=TOKEN))
-    await source.select([event("e", "#a")])
+    await source.select([event("e", "#a")], surely)
     with pytest.raises(Broken, match=r"127\.0\.0\.1 cannot be reached \(connection refused\)") as caught:
         await anext(source.listen(Resume()))
     assert caught.value.trouble is Trouble.NETWORK

@@ -9,11 +9,14 @@ import pytest
 from app.domain.watchdog import Volumes
 from app.settings import Settings
 from app.sources.source import Opened, Selection
+from app.tracking import lease as leasing
 from app.tracking import ledger as ledgers
-from app.tracking.lease import Lease
+from app.tracking.clock import boottime
+from app.tracking.lease import FROZEN_SECONDS, Lease
 from app.tracking.ledger import Ledger
 from app.tracking.staying import Staying
 from app.tracking.tracker import Tracker
+from tests.support.asleep import sleep
 
 
 class Cluster:
@@ -102,3 +105,20 @@ def test_a_holder_that_hears_anything_claims_the_lease_again(clock: list[int]) -
 
 def test_without_a_source_nothing_is_offered(clock: list[int]) -> None:
     assert Holder().judged() == []
+
+
+def test_a_holder_that_was_frozen_has_no_lease_even_before_it_has_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = Lease(Settings())
+    lease._assigned = True
+    assert lease.held
+    thawed = boottime() + FROZEN_SECONDS
+    monkeypatch.setattr(leasing, "boottime", lambda: thawed)
+    assert not lease.held
+
+
+def test_a_holder_whose_machine_slept_has_no_lease_and_is_not_sure_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = Lease(Settings())
+    lease._assigned, lease._sure = True, boottime()
+    assert (lease.held, lease.sure, lease.in_touch) == (True, True, True)
+    sleep(monkeypatch, 3600)
+    assert (lease.held, lease.sure, lease.in_touch) == (False, False, False)

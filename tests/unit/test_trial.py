@@ -58,6 +58,15 @@ def kinds(preview: Preview) -> set[tuple[str, str]]:
     return {(hint.kind, hint.keyword) for hint in preview.hints}
 
 
+def test_a_limit_that_the_last_post_meets_has_left_nothing_out() -> None:
+    records = [record(n, status(n, "a flood"), at=START + n * HOUR) for n in range(4)]
+    whole, part = (tried(["flood"], records, kept=kept, stopped_by="posts") for kept in (4, 5))
+    assert (whole.basis.stopped_by, part.basis.stopped_by) == ("", "posts")
+    assert not whole.cannot_tell
+    assert "rare keywords" in part.cannot_tell[-1]
+    assert whole.per_hour == whole.per_hour_low == whole.per_hour_high
+
+
 def test_posts_are_counted_by_keyword_and_by_the_hour() -> None:
     records = [
         record(

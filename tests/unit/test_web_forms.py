@@ -15,7 +15,7 @@ from app.web.forms import EventForm, form_of, moment, past
 
 _words = st.lists(st.sampled_from(["flood", "#flood", '"flash flood"', "سيل", "洪水"]), unique=True).map(tuple)
 _times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)) | st.none()
-_boxes = st.lists(st.tuples(*[st.integers(-80, 80).map(lambda n: n / 4)] * 4), max_size=2).map(tuple)
+_boxes = st.lists(st.tuples(*[st.floats(-80, 80)] * 4), max_size=2).map(tuple)
 
 
 @given(_words, _times, _boxes, st.sampled_from([(), ("en",), ("en", "pt-br")]))
@@ -42,6 +42,8 @@ def test_blank_lines_are_no_keywords() -> None:
         ({"start": "tomorrow"}, "Start: 'tomorrow' is no time"),
         ({"end": "0001-01-01T00:00+14:00"}, "End: "),
         ({"rate": "much"}, "is no number of posts a second"),
+        ({"rate": "nan"}, "is no number of posts a second"),
+        ({"boxes": "nan,nan,nan,nan"}, "is not four numbers"),
         ({"past": "9"}, "is no number of hours"),
     ],
 )
@@ -81,3 +83,11 @@ def test_what_two_people_wrote_differs_only_where_it_does() -> None:
     theirs = {"name": "X", "keywords": ["a", "b"], "version": 3, "end": None}
     (found,) = between({"name": "X", "keywords": ["a", "c"], "end": None}, theirs)
     assert (found.field, found.added, found.removed) == ("keywords", ("c",), ("b",))
+
+
+@pytest.mark.parametrize("hot", [True, False])
+def test_whether_an_event_is_hot_is_a_box_to_tick(hot: bool) -> None:
+    form = EventForm(name="Flood", keywords="flood", hot=hot)
+    assert form.new().hot is hot
+    assert form.edited().hot is hot
+    assert form_of(Event(code="flood", name="Flood", hot=hot)).hot is hot

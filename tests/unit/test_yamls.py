@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,15 +26,17 @@ _names = (
     st.lists(st.sampled_from(["no", "on", "#a", "2024", "2024-01-01", "سيل", "洪水", "a: b", "- x", "~", "<script>"])),
     st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)) | st.none(),
     st.lists(st.just((1.0, -2.5, 3.0, 4.0)), max_size=1),
+    st.booleans(),
 )
 def test_what_is_written_is_read_again(
-    name: str, keywords: list[str], end: datetime | None, boxes: list[tuple[float, float, float, float]]
+    name: str, keywords: list[str], end: datetime | None, boxes: list[tuple[float, float, float, float]], hot: bool
 ) -> None:
-    event = Event(code="x", name=name, keywords=tuple(keywords), boxes=tuple(boxes), end=end, owners=("ada",))
+    event = Event(code="x", name=name, keywords=tuple(keywords), boxes=tuple(boxes), end=end, hot=hot, owners=("ada",))
     (found,) = read(write([event]))
-    given = {
-        field: value for field in Definition.__struct_fields__ if (value := getattr(event, field)) not in ((), None)
-    }
+    # What is empty is left out.
+    values = {field: getattr(event, field) for field in Definition.__struct_fields__}
+    given = {field: value for field, value in values.items() if value not in ((), None, False)}
+    assert found.hot is (True if hot else msgspec.UNSET)
     assert {field: getattr(found, field) for field in given} == given
 
 
@@ -50,6 +53,10 @@ def test_what_is_written_is_read_again(
         ("events: " + "[" * 100, "nested too deep"),
         ("!!python/object/apply:os.system [x]", "could not determine a constructor"),
         ("\x00", "this is no YAML"),
+        ('events: [{code: x, start: !!int ""}]', "not what it looks like"),
+        ("events: [{code: x, start: !!bool x}]", "not what it looks like"),
+        ("events: [{code: x, start: !!timestamp x}]", "not what it looks like"),
+        ("events: [{code: x, start: 2026-13-01}]", "not what it looks like"),
         ("", "Expected `object`"),
         ("[" + "]" * 5, "this is no YAML"),
         ("events: [{? [a] : b}]", "a key that is no text"),

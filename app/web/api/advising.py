@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.domain.advice import Advice, advise
+from app.domain.advice import Advice
 from app.domain.events import MAX_SELECTORS
+from app.web.problems import Problem
 from app.web.routes import Asked, Reply, Route
 
 
@@ -25,10 +26,14 @@ class Advised(Struct, frozen=True):
 
 
 async def advice(asked: Asked) -> Reply:
-    """Faults, words that are too broad, and overlaps: with each other, and with other events."""
+    """Faults, words that are too broad, and overlaps: with each other, and with other events.
+
+    429 where a person asks too often.
+    """
+    asked.desk.asking.admit_advice(asked.caller)
     typed: Typed = asked.body
     others = [one for one in asked.desk.views.events.view.items.values() if one.code != typed.code]
-    return Reply(Advised(advise(typed.keywords, others)))
+    return Reply(Advised(await asked.desk.asking.advice(asked.caller, typed.keywords, others)))
 
 
 ROUTES = [
@@ -39,7 +44,7 @@ ROUTES = [
         "keywords.advice",
         "Advice on keywords",
         body=Typed,
-        answers={200: Advised},
+        answers={200: Advised, 429: Problem},
         audited=False,
     ),
 ]

@@ -12,10 +12,9 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.asking.previewing import MOST_POSTS, Limits
 from app.asking.standing import Standing, TooMany
 from app.domain.events import MAX_SELECTORS, Box, Definition, Event
-from app.domain.preview import Preview, event_to_try
+from app.domain.preview import MOST_POSTS, MOST_SECONDS, Limits, Preview, event_to_try
 from app.domain.shown import Shown
 from app.domain.standing_query import query_of
 from app.web import flowing
@@ -40,7 +39,8 @@ class Tried(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: _Selectors | None = None
     code: str = ""
     hours: Annotated[float, Meta(ge=0.1, le=24 * 31)] = 24.0  # of the past
-    posts: Annotated[int, Meta(ge=100, le=MOST_POSTS)] = MOST_POSTS  # read at most
+    posts: Annotated[int, Meta(ge=1, le=MOST_POSTS)] = MOST_POSTS  # read at most
+    seconds: Annotated[float, Meta(ge=0.1, le=MOST_SECONDS)] = MOST_SECONDS  # read as long at most
 
 
 class Asking(Struct, frozen=True):
@@ -77,7 +77,7 @@ async def preview(asked: Asked) -> Reply:
     def gone() -> bool:
         return asked.request.transport is None or asked.request.transport.is_closing()
 
-    limits = Limits(posts=tried.posts)
+    limits = Limits(tried.posts, tried.seconds)
     return Reply(await asked.desk.asking.preview(asked.caller, event, since, limits, gone))
 
 
@@ -92,7 +92,7 @@ def _event(asked: Asked, tried: Tried) -> Event:
 
 
 async def tail(asked: Asked) -> web.StreamResponse:
-    """Server-sent events: `posts` as they come, and `state` every five seconds.
+    """Server-sent events: `posts` as they come, `state` every five seconds, `ended` when the caller may listen no more.
 
     From now on; nothing is stored. Who is slow is told how many posts were missed. 429 where a person has as many open
     as they may.
@@ -100,7 +100,8 @@ async def tail(asked: Asked) -> web.StreamResponse:
     event = wanted(asked)
     try:
         async with asked.desk.asking.standing.open(asked.caller.name, event) as standing:
-            return await asked.desk.flows.flow(asked.request, _coming(asked, standing))
+            coming = _coming(asked, standing)
+            return await asked.desk.flows.flow(asked.request, asked.by_whom, coming, asked.check_again)
     except TooMany as many:
         raise too_many(_AGAIN_SECONDS, str(many)) from None
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.clients.event_commands import told_again
 from app.domain.people import Right
 from app.web import changing
 from app.web.api.events import reply
@@ -40,12 +41,14 @@ class Rematched(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From when on the past is heard."""
 
     since: datetime
+    source: str = ""  # "bluesky" or "x": that one is asked itself; else the raw posts that are kept are heard
     why: str = ""
 
 
 class Refreshed(Struct, frozen=True):
-    """How many partitions of managers have told their events again."""
+    """How many events were told again, by how many partitions of managers."""
 
+    events: int
     partitions: int
 
 
@@ -81,8 +84,13 @@ async def start(asked: Asked) -> Reply:
 
 
 async def rematch(asked: Asked) -> Reply:
-    """Match the raw posts that are kept since a moment once more; rows that stand stay as they are."""
-    return reply(await changing.act(asked, "rematch", asked.body.why, asked.version, asked.body.since))
+    """Match the raw posts that are kept since a moment once more; rows that stand stay as they are.
+
+    With a source the tracker has a Jetstream replay what it still has (bluesky), or asks recent search, whose posts are
+    paid for (x). How far it is: `GET …/rematch`.
+    """
+    how: Rematched = asked.body
+    return reply(await changing.act(asked, "rematch", how.why, asked.version, how.since, how.source))
 
 
 async def purge(asked: Asked) -> Reply:
@@ -96,13 +104,14 @@ async def purge(asked: Asked) -> Reply:
 
 async def delete(asked: Asked) -> Reply:
     """Its posts stay, and its code stays taken; a purge removes both."""
-    await changing.act(asked, "delete", "", asked.version)
-    return Reply(None, 204)
+    event = await changing.act(asked, "delete", asked.query.why, asked.version)
+    return Reply(None, 204, {"ETag": reply(event).headers["ETag"]})
 
 
 async def refresh(asked: Asked) -> Reply:
     """Have the managers tell every event again, whole, for who may have missed something."""
-    return Reply(Refreshed(await asked.desk.refresh(asked.caller, asked.body.why)))
+    answers = await asked.desk.refresh(asked.caller, asked.body.why)
+    return Reply(Refreshed(told_again(answers), len(answers)))
 
 
 def _action(action: Literal["pause", "resume", "stop", "archive"], about: str) -> Handler:
@@ -183,7 +192,17 @@ ROUTES = [
         conditional=True,
     ),
     Route("POST", f"{_ONE}/clone", clone, "events.clone", "Clone an event", Right.CREATE, body=Cloned, answers=_MADE),
-    Route("DELETE", _ONE, delete, "events.delete", "Delete an event", Right.OWN, answers={204: None}, conditional=True),
+    Route(
+        "DELETE",
+        _ONE,
+        delete,
+        "events.delete",
+        "Delete an event",
+        Right.OWN,
+        query=Reasoned,
+        answers={204: None},
+        conditional=True,
+    ),
     Route(
         "POST",
         f"{_ONE}/purge",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
@@ -12,9 +14,11 @@ from app.domain.exports import MEDIA_TYPES, Wish, manifest_name
 from app.domain.people import Right
 from app.exporting import bundle
 from app.web.export_desk import Ready, Shown
-from app.web.problems import Problem
+from app.web.handing import File, hand_out
+from app.web.problems import Failed, Problem
 from app.web.routes import Asked, Reply, Route
 
+T = TypeVar("T")
 _ANY = "*/*"
 _GONE = {409: Problem, 410: Problem}
 
@@ -71,47 +75,55 @@ async def file(asked: Asked) -> web.StreamResponse:
     """The file; parts of it, too (Range). 409 while it is not done, or where another manager has it."""
     ready = await _ready(asked)
     headers = {"Content-Type": MEDIA_TYPES[ready.export.asked.wish.format], **_as_file(ready.name)}
-    return web.FileResponse(ready.data, headers=headers)
+    response = File(ready.data, headers, asked.check_again)
+    with asked.desk.exports.fetched.of(asked.by_whom):
+        await response.hand_out(asked.request)
+    return response
 
 
 async def manifest(asked: Asked) -> web.StreamResponse:
     """What the file is."""
     ready = await _ready(asked)
-    body = await asyncio.to_thread(ready.manifest.read_bytes)
+    body = await _read(ready.manifest.read_bytes)
     return web.Response(body=body, content_type="application/json", headers=_as_file(manifest_name(ready.name)))
 
 
 async def both(asked: Asked) -> web.StreamResponse:
     """The file and its manifest as one tar."""
     ready = await _ready(asked)
-    parts = await asyncio.to_thread(bundle.members, ready.name, ready.data, ready.manifest)
+    parts = await _read(partial(bundle.members, ready.name, ready.data, ready.manifest))
     headers = {"Content-Type": "application/x-tar", **_as_file(f"{ready.name}.tar")}
     response = web.StreamResponse(headers=headers)
     response.content_length = bundle.length(parts)
-    await response.prepare(asked.request)
-    blocks = bundle.blocks(parts, ready.export.asked.at)
-    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-        await response.write(block)
-    await response.write_eof()
+    with asked.desk.exports.fetched.of(asked.by_whom):
+        await hand_out(asked.request, response, bundle.blocks(parts, ready.export.asked.at), asked.check_again)
     return response
 
 
 async def _ready(asked: Asked) -> Ready:
-    """The file that is asked for; who fetches it, from the beginning on, stands in the audit log. Raises Failed."""
+    """The file that is asked for; who fetches it, or a part of it, stands in the audit log. Raises Failed."""
     export = asked.desk.exports.one(asked.event, asked.path["id"])
     ready = await asked.desk.exports.ready(export)
-    if not asked.request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
-        return ready
     detail: dict[str, Any] = {"export": export.asked.id, "what": asked.route.name}
+    if part := asked.request.headers.get("Range"):
+        detail["part"] = part[:100]
     await asked.desk.audit(
         asked.caller,
         "exports.fetch",
-        asked.request.remote or "",
+        asked.address,
         target=export.asked.code,
         outcome="done",
         detail=detail,
     )
     return ready
+
+
+async def _read(read: Callable[[], T]) -> T:
+    """What is read of a file that may have been removed a moment ago. Raises Failed."""
+    try:
+        return await asyncio.to_thread(read)
+    except OSError as error:
+        raise Failed(410, f"the file cannot be read any more ({error.strerror})", reason="state") from None
 
 
 def _as_file(name: str) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from aiohttp import web
 from msgspec import Struct
 
 from app.domain import yamls
 from app.domain.events import Event
-from app.domain.importing import Fate
+from app.domain.importing import Fate, Step
 from app.domain.people import Right
 from app.web.importing import bring, planned
 from app.web.routes import Asked, Reply, Route
@@ -65,12 +66,17 @@ async def _file(events: list[Event], name: str) -> web.Response:
 async def bring_in(asked: Asked) -> Reply:
     """Create what is not there and edit what is. All of the file is checked first: one fault, and nothing is done."""
     how: How = asked.query
+    asked.detail["dry"] = how.dry
     steps = await planned(asked, asked.body, how.why, begin=how.begin)
     if not how.dry:
         steps = await bring(asked, steps)
-    done = not how.dry and not any(step.fate == "refused" for step in steps)
+    return Reply(imported(steps, done=not how.dry))
+
+
+def imported(steps: Iterable[Step], *, done: bool) -> Imported:
+    """What became of the events of a file."""
     fared = [Fared(code=step.code, fate=step.fate, why=step.why, fields=step.changes) for step in steps]
-    return Reply(Imported(done, fared))
+    return Imported(done and not any(one.fate == "refused" for one in fared), fared)
 
 
 ROUTES = [

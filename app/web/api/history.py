@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -20,21 +20,10 @@ class Part(Struct, frozen=True, kw_only=True):
     most: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-class Changed(Struct, frozen=True, kw_only=True):
-    """A change."""
-
-    version: int
-    at: datetime
-    who: str
-    action: str
-    why: str
-    changed: dict[str, tuple[Any, Any]]  # field -> from, to; of a list that is long, whole
-
-
 class Changes(Struct, frozen=True):
     """Changes, the newest first."""
 
-    changes: list[Changed]
+    changes: list[Change]
     more: bool
 
 
@@ -61,11 +50,7 @@ def at(asked: Asked, moment: datetime) -> Tracked:
 async def every(asked: Asked) -> Reply:
     """Who changed what, when, why, from and to."""
     found, more = changes(asked.event.history, asked.query)
-    fields = [
-        Changed(version=one.version, at=one.at, who=one.who, action=one.action, why=one.why, changed=one.changed)
-        for one in found
-    ]
-    return Reply(Changes(fields, more))
+    return Reply(Changes(found, more))
 
 
 async def then(asked: Asked) -> Reply:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 from msgspec import Struct
 
 from app.domain.diagnosis import Finding
 from app.domain.figures import Figures, Span, figures, per_minute
-from app.domain.heard import coverage, jointly, to_ms
-from app.domain.heard_plain import plain, plain_joint
+from app.domain.heard import to_ms
+from app.domain.heard_plain import WholeCoverage, whole_coverage
 from app.domain.newest import Looker, NewPost
 from app.domain.presence import Holding
+from app.domain.rematch import Progress
 from app.domain.strip import Strip
+from app.domain.wishes import Heard, heard
 from app.web import flowing
-from app.web.flowing import Told
+from app.web.flowing import Ended, Told
 from app.web.problems import Problem
 from app.web.routes import Asked, Reply, Route
 from app.web.watching import now_ms
 
 LOOK_SECONDS = 0.25
 MOST_SHOWN = 20
-FIGURES_SECONDS = 1.0
 
 
 class Spanned(Struct, frozen=True):
@@ -56,13 +56,11 @@ class Between(Struct, frozen=True):
             raise ValueError("since is not before until")
 
 
-class WholeCoverage(Struct, frozen=True):
-    """What the ledger says of an event; every time is ISO 8601."""
+class Hearing(Struct, frozen=True):
+    """How far the last rematch of an event is (null where none has begun), and each source that was asked itself."""
 
-    code: str
-    all_sources: dict[str, Any]
-    sources: list[dict[str, Any]]
-    platform_only: int
+    progress: Progress | None
+    sources: list[Heard] = []
 
 
 class Diagnosed(Struct, frozen=True):
@@ -94,12 +92,6 @@ class Counted(Struct, frozen=True):
     per_minute: float
 
 
-class Ended(Struct, frozen=True):
-    """Why the stream ends."""
-
-    why: str
-
-
 async def of_figures(asked: Asked) -> Reply:
     """Posts by time, keyword, language, hashtag, account and source, as the workers count them: no database is read.
 
@@ -117,14 +109,8 @@ async def of_coverage(asked: Asked) -> Reply:
     event, now = asked.event, now_ms()
     entries = list(asked.desk.views.heard.items.values())
     span = (to_ms(wanted.since) if wanted.since else 0, to_ms(wanted.until) if wanted.until else now)
-    return Reply(
-        WholeCoverage(
-            event.code,
-            plain_joint(jointly(event, entries, now, span), now),
-            [plain(one) for one in coverage(event, entries, now, span)],
-            asked.desk.views.activity.intake().platform_only.get(event.code, 0),
-        )
-    )
+    platform_only = asked.desk.views.activity.intake().platform_only.get(event.code, 0)
+    return Reply(whole_coverage(event, entries, now, span, platform_only))
 
 
 async def of_strip(asked: Asked) -> Reply:
@@ -132,6 +118,19 @@ async def of_strip(asked: Asked) -> Reply:
     live = asked.desk.watching.live(asked.event, asked.query.span)
     series = live.figures.series
     return Reply(Covered(series.since, series.until, live.strips))
+
+
+async def of_rematch(asked: Asked) -> Reply:
+    """How far the event has come in hearing the past, once that has begun."""
+    return Reply(hearing(asked))
+
+
+def hearing(asked: Asked) -> Hearing:
+    """How far the event of the path has come in hearing the past."""
+    event, views = asked.event, asked.desk.views
+    found = views.rematches.items.get(event.code)
+    progress = found if found is not None and found.born == event.born else None
+    return Hearing(progress, heard(event, list(views.heard.items.values())))
 
 
 async def of_diagnosis(asked: Asked) -> Reply:
@@ -147,21 +146,24 @@ async def of_newest(asked: Asked) -> Reply:
 
 
 async def stream(asked: Asked) -> web.StreamResponse:
-    """Server-sent events: `posts` (as `newest` answers them), `counted`, and `ended` when the event is no more.
+    """Server-sent events: `posts` (as `newest` answers them), `counted`, and `ended`.
+
+    The last says why: the event is no more, or the caller may listen no more.
 
     A client that comes back with `Last-Event-ID` goes on where it was. One that is slow gets what is newest then, and
     is told how many were passed over; one that takes nothing for ten seconds is let go.
     """
     mark = asked.request.headers.get("Last-Event-ID") or asked.query.mark
     event = asked.event
-    return await asked.desk.flows.flow(asked.request, _happening(asked, event.code, event.born, mark))
+    return await asked.desk.flows.flow(
+        asked.request, asked.by_whom, _happening(asked, event.code, event.born, mark), asked.check_again
+    )
 
 
 async def _happening(asked: Asked, code: str, born: int, mark: str) -> AsyncIterator[Told | None]:
     desk = asked.desk
     looker = Looker(mark)
     counted: Counted | None = None
-    looks = 0
     while not desk.app.should_stop:
         event = desk.views.events.view.items.get(code)
         if event is None or event.born != born:
@@ -170,12 +172,10 @@ async def _happening(asked: Asked, code: str, born: int, mark: str) -> AsyncIter
         came = looker.look(desk.watching.parts(event), MOST_SHOWN)
         if came.posts or came.passed:
             yield Told("posts", Newly(came.posts, came.passed, came.mark), came.mark)
-        if looks % round(FIGURES_SECONDS / LOOK_SECONDS) == 0:
-            activity = desk.views.activity.of(event)
-            before, counted = counted, Counted(activity.posts, per_minute(activity, now_ms()))
-            if counted != before:
-                yield Told("counted", counted)
-        looks += 1
+        activity = desk.views.activity.of(event)
+        before, counted = counted, Counted(activity.posts, per_minute(activity, now_ms()))
+        if counted != before:
+            yield Told("counted", counted)
         yield None
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -199,6 +199,14 @@ ROUTES = [
         "Figures of an event",
         query=Spanned,
         answers={200: Figures},
+    ),
+    Route(
+        "GET",
+        f"{_EVENT}/rematch",
+        of_rematch,
+        "live.rematch",
+        "How far a rematch is",
+        answers={200: Hearing},
     ),
     Route(
         "GET",

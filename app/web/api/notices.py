@@ -23,6 +23,7 @@ from app.domain.notices import (
 )
 from app.domain.people import Right
 from app.topics import MUTES, full_name
+from app.web.catching_up import caught_up, caught_up_first
 from app.web.problems import Failed, Problem
 from app.web.routes import Asked, Reply, Route
 
@@ -77,8 +78,25 @@ def standing(asked: Asked) -> list[Mute]:
     return sorted(held, key=lambda one: one.at, reverse=True)
 
 
+def may_mute(asked: Asked, event: str, kind: Kind | Literal[""]) -> bool:
+    """Whether the caller may mute this, and end that: who may change the event. What concerns every event, or what
+    is paid, is an administrator's.
+    """
+    known = asked.desk.views.events.view.items.get(event)
+    right = Right.CHANGE if event and kind != "budget" else Right.ADMIN
+    return asked.caller.may(right, known.owners if known is not None else ())
+
+
+def _check(asked: Asked, event: str, kind: Kind | Literal[""]) -> None:
+    if not may_mute(asked, event, kind):
+        raise Failed(
+            403, "name an event that you may change, and not the budget: an administrator mutes what is of any event"
+        )
+
+
 async def add(asked: Asked, wish: Muted) -> Mute:
     """Have a mute hold. Raises Failed, Unavailable."""
+    _check(asked, wish.event, wish.kind)
     now = datetime.now(UTC)
     if wish.event:
         asked.desk.event(wish.event)
@@ -95,22 +113,28 @@ async def add(asked: Asked, wish: Muted) -> Mute:
         check_mute(made)
     except ValueError as wrong:
         raise Failed(422, str(wrong), reason="invalid") from None
-    asked.detail |= {"mute": made.id, "event": made.event, "kind": made.kind}
+    asked.target = made.event
+    asked.detail |= {"mute": made.id, "kind": made.kind}
     await _put(asked, made.id, msgspec.json.encode(made))
     return made
 
 
 async def remove(asked: Asked, name: str) -> None:
     """End a mute. Raises Failed, Unavailable."""
-    if name not in asked.desk.views.mutes.items:
+    mute = asked.desk.views.mutes.items.get(name)
+    if mute is None:
         raise Failed(404, f"there is no mute {name[:40]!r}", reason="unknown")
+    _check(asked, mute.event, mute.kind)
     asked.detail["mute"] = name
     await _put(asked, name, None)
 
 
 async def _put(asked: Asked, name: str, value: bytes | None) -> None:
-    await asked.desk.tell(Outgoing(full_name(MUTES, asked.desk.settings), name.encode(), value))
-    await asked.desk.views.mutes.catch_up()
+    desk = asked.desk
+    seconds = desk.settings.command_timeout
+    await caught_up_first(desk.views.mutes, seconds)
+    await desk.tell(Outgoing(full_name(MUTES, desk.settings), name.encode(), value))
+    await caught_up(desk.views.mutes, seconds)
 
 
 async def every(asked: Asked) -> Reply:
@@ -124,7 +148,7 @@ async def mutes(asked: Asked) -> Reply:
 
 
 async def mute(asked: Asked) -> Reply:
-    """Notices that it covers are listed, and sent to nobody."""
+    """Notices that it covers are listed, and sent to nobody. Of any event, or the budget: by administrators."""
     return Reply(await add(asked, asked.body), 201)
 
 
@@ -137,8 +161,6 @@ async def unmute(asked: Asked) -> Reply:
 ROUTES = [
     Route("GET", "/api/v1/notices", every, "notices.list", "List notices", query=Some, answers={200: Listed}),
     Route("GET", "/api/v1/mutes", mutes, "mutes.list", "List mutes", answers={200: Mutes}),
-    Route(
-        "POST", "/api/v1/mutes", mute, "mutes.add", "Mute", Right.CREATE, body=Muted, answers={201: Mute, 404: Problem}
-    ),
-    Route("DELETE", "/api/v1/mutes/{id}", unmute, "mutes.remove", "End a mute", Right.CREATE, answers={204: None}),
+    Route("POST", "/api/v1/mutes", mute, "mutes.add", "Mute", body=Muted, answers={201: Mute, 404: Problem}),
+    Route("DELETE", "/api/v1/mutes/{id}", unmute, "mutes.remove", "End a mute", answers={204: None}),
 ]

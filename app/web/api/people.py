@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from msgspec.structs import replace
 
-from app.domain.people import Person, Rank, Right, check_own_name, newcomer, revoked
+from app.domain.people import Person, Rank, Right, check_name, ranked, removed, revoked, to_end
+from app.web.owning import check_owns_nothing
 from app.web.problems import Failed, Problem
 from app.web.routes import Asked, Reply, Route
 
@@ -47,10 +47,16 @@ class Token(Struct, frozen=True):
     expires: datetime
 
 
+class Linked(Struct, frozen=True):
+    """An address that signs in whoever opens it first, within a day."""
+
+    link: str
+
+
 def everybody(asked: Asked) -> list[Shown]:
     """All people, by name."""
     found = sorted(asked.desk.views.people.items.values(), key=lambda person: person.name)
-    return [_shown(person) for person in found]
+    return [_shown(person) for person in found if person.here != "removed"]
 
 
 def _shown(person: Person) -> Shown:
@@ -59,44 +65,67 @@ def _shown(person: Person) -> Shown:
 
 async def put(asked: Asked, name: str, rank: Rank) -> tuple[Person, bool]:
     """Give somebody a role; they, and whether they are new. Raises Failed, Unavailable."""
-    try:
-        known = asked.desk.views.people.items.get(name)
-        person = replace(known, rank=rank) if known else newcomer(check_own_name(name), rank, asked.caller.name, _now())
-    except ValueError as wrong:
-        raise Failed(422, str(wrong), reason="invalid") from None
-    asked.detail["role"] = rank
+    asked.target, asked.detail["role"] = name[:200], rank
+    now = _now()
     if rank != "admin":
         _check_not_oneself(asked, name)
-    await asked.desk.put_person(name, person)
-    return person, known is None
+    try:
+        check_name(name)
+        person = await asked.desk.people.change(name, lambda known: _ranked(asked, known, name, rank, now))
+    except ValueError as wrong:
+        raise Failed(422, str(wrong), reason="invalid") from None
+    return person, person.added == now
+
+
+def _ranked(asked: Asked, known: Person | None, name: str, rank: Rank, now: datetime) -> Person:
+    if known is None or known.here == "removed":
+        check_owns_nothing(asked.desk, name)
+    return ranked(known, name, rank, asked.caller.name, now)
 
 
 async def take(asked: Asked, name: str) -> None:
     """Remove somebody. Raises Failed, Unavailable."""
-    _known(asked, name)
     _check_not_oneself(asked, name)
-    await asked.desk.put_person(name, None)
+    await asked.desk.people.change(name, lambda known: removed(_to_end(asked, known, name), _now()))
 
 
 async def end(asked: Asked, name: str) -> None:
     """End their tokens and sessions. Raises Failed, Unavailable."""
-    await asked.desk.put_person(name, revoked(_known(asked, name), _now()))
+    await asked.desk.people.change(name, lambda known: revoked(_to_end(asked, known, name), _now()))
+
+
+def _to_end(asked: Asked, known: Person | None, name: str) -> Person:
+    return _there(to_end(known, name, asked.caller.name, _now()), name)
 
 
 def token_of(asked: Asked, name: str, days: float) -> Token:
     """A token of somebody's. Raises Failed."""
-    person = _known(asked, name)
-    if ":" in name:
-        raise Failed(422, f"{name} has tokens of an identity provider's", reason="invalid")
+    person = _own(asked, name)
     lasts = timedelta(days=days)
     asked.detail["days"] = days
     made = asked.desk.door.issue(person, lasts.total_seconds())
     return Token(made, _now() + lasts)
 
 
+def link_of(asked: Asked, name: str) -> Linked:
+    """A link that signs somebody in, once. Raises Failed."""
+    return Linked(asked.desk.door.link(_own(asked, name)))
+
+
+def _own(asked: Asked, name: str) -> Person:
+    """Somebody who has tokens of ours. Raises Failed."""
+    person = _known(asked, name)
+    if ":" in name:
+        raise Failed(422, f"{name} has tokens of an identity provider's", reason="invalid")
+    return person
+
+
 def _known(asked: Asked, name: str) -> Person:
-    person = asked.desk.views.people.items.get(name)
-    if person is None:
+    return _there(asked.desk.views.people.items.get(name), name)
+
+
+def _there(person: Person | None, name: str) -> Person:
+    if person is None or person.here == "removed":
         raise Failed(404, f"there is nobody called {name[:100]!r}", reason="unknown")
     return person
 
@@ -143,6 +172,11 @@ async def token(asked: Asked) -> Reply:
     return Reply(token_of(asked, asked.path["name"], asked.body.days), 201)
 
 
+async def link(asked: Asked) -> Reply:
+    """For a person to sign in with, in a browser or by `starling login`."""
+    return Reply(link_of(asked, asked.path["name"]), 201)
+
+
 _PEOPLE = "/api/v1/people"
 _ONE = "/api/v1/people/{name}"
 _ADMIN = Right.ADMIN
@@ -170,5 +204,14 @@ ROUTES = [
         _ADMIN,
         body=Lasting,
         answers={201: Token},
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/link",
+        link,
+        "people.link",
+        "Make a link that signs in",
+        _ADMIN,
+        answers={201: Linked, 422: Problem},
     ),
 ]

@@ -95,7 +95,7 @@ async def found(asked: Asked, what: Search, cursor: str, most: int) -> Results:
 
 async def one(asked: Asked) -> Reply:
     """A post with all columns, its JSON as it came, and how it came."""
-    return Reply(await asked.desk.archive.whole(asked.event, asked.path["id"]))
+    return Reply(await asked.desk.archive.whole(asked.caller, asked.event, asked.path["id"]))
 
 
 async def annotate(asked: Asked) -> Reply:
@@ -163,7 +163,7 @@ ROUTES = [
         query=Wanted,
         answers={200: Results, 429: Problem},
     ),
-    Route("GET", f"{_EVENT}/posts/{{id}}", one, "posts.get", "Look at a post", answers={200: Whole}),
+    Route("GET", f"{_EVENT}/posts/{{id}}", one, "posts.get", "Look at a post", answers={200: Whole, 429: Problem}),
     Route(
         "POST",
         f"{_EVENT}/posts/{{id}}",
@@ -172,7 +172,7 @@ ROUTES = [
         "Tag or note a post",
         Right.CHANGE,
         body=Change,
-        answers={200: FoundPost},
+        answers={200: FoundPost, 429: Problem},
     ),
     Route("GET", f"{_EVENT}/tags", tags, "posts.tags", "List tags", answers={200: Tags}),
     Route(

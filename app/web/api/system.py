@@ -11,7 +11,9 @@ from app.domain.lag import Lag
 from app.domain.letters import MOST_AT_ONCE, Letter, Outcome, Replayed, kinds
 from app.domain.people import Right
 from app.domain.presence import Process
+from app.domain.provisioning import Provisioned
 from app.domain.reach import Reach
+from app.web.catching_up import caught_up_first
 from app.web.problems import Failed, Problem
 from app.web.routes import Asked, Reply, Route
 from app.web.watching import Glance, Spent
@@ -29,6 +31,8 @@ class Whole(Struct, frozen=True):
     kafka: Reach
     cassandra: Reach
     letters: int  # dead letters among the newest 10,000
+    provisioned: Provisioned | None  # in Kubernetes, by this manager; None where it has not
+    index_behind: int | None  # classified records that are not indexed yet; None where that is not known
 
 
 class LettersWanted(Struct, frozen=True, kw_only=True):
@@ -113,6 +117,8 @@ def look(asked: Asked) -> Whole:
         watching.lags.reach,
         watching.cassandra.reach,
         len(watching.letters.index.letters),
+        asked.desk.provisioned,
+        watching.lags.unindexed,
     )
 
 
@@ -156,7 +162,7 @@ async def sent_again(asked: Asked, wanted: Again) -> Outcome:
     """The same for a page. Raises Failed, Unavailable."""
     watching, views = asked.desk.watching, asked.desk.views
     async with watching.replaying:
-        await views.replayed.catch_up()
+        await caught_up_first(views.replayed, asked.desk.settings.command_timeout)
         marks = views.replayed.items
         if wanted.ids:
             chosen = [_named(asked, name) for name in wanted.ids]

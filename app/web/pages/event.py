@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from app.domain.decisions import Action, goes
 from app.domain.differences import differences
 from app.domain.people import Right
+from app.domain.rematch import PAST_SOURCES
 from app.web import changing
 from app.web.api.history import Part, at, changes
-from app.web.api.live import Spanned
+from app.web.api.live import Spanned, hearing
 from app.web.changing import Cloned, Started
 from app.web.forms import PASTS, moment, past
 from app.web.pages import live
@@ -27,6 +29,7 @@ class Acted(Struct, frozen=True, kw_only=True):
 
     why: str = ""
     past: str = ""
+    source: str = ""  # that is asked for the past
     version: int = 0
 
 
@@ -45,16 +48,17 @@ class Looked(Struct, frozen=True, kw_only=True):
 
 
 class Owners(Struct, frozen=True, kw_only=True):
-    """Names with commas between."""
+    """Names with commas between, and the version that the page showed."""
 
     owners: str = ""
     why: str = ""
+    version: int = 0
 
 
 async def page(asked: Asked) -> Page:
     """What can be done to it, how it is while it happens, and what it looks for."""
-    rematch = asked.desk.views.rematches.items.get(asked.event.code)
-    return Page("event.html", {**live.shown(asked, asked.query), "goes": goes, "pasts": PASTS, "rematch": rematch})
+    pasts = {"pasts": PASTS, "hearing": hearing(asked)}
+    return Page("event.html", {**live.shown(asked, asked.query), "goes": goes, **pasts})
 
 
 async def history(asked: Asked) -> Page:
@@ -77,8 +81,21 @@ async def manage(asked: Asked) -> Page:
     return _manage(asked)
 
 
-def _manage(asked: Asked, wrong: str = "", status: int = 200) -> Page:
-    return Page("event_manage.html", {"event": asked.event, "goes": goes, "pasts": PASTS, "wrong": wrong}, status)
+def _manage(asked: Asked, wrong: str = "", status: int = 200, owning: Owners | None = None) -> Page:
+    event = asked.event
+    owning = owning or Owners(owners=", ".join(event.owners), version=event.version)
+    return Page(
+        "event_manage.html",
+        {
+            "event": event,
+            "goes": goes,
+            "pasts": PASTS,
+            "sources": PAST_SOURCES,
+            "wrong": wrong,
+            "owning": owning,
+        },
+        status,
+    )
 
 
 def _back(asked: Asked, said: str) -> Redirect:
@@ -114,7 +131,7 @@ async def rematch(asked: Asked) -> Redirect:
         raise Failed(422, str(wrong), reason="invalid") from None
     if not isinstance(since, datetime):
         raise Failed(422, "this hears nothing", reason="invalid")
-    await changing.act(asked, "rematch", form.why, None, since)
+    await changing.act(asked, "rematch", form.why, None, since, form.source)
     return _back(asked, "It hears the past.")
 
 
@@ -132,9 +149,14 @@ async def own(asked: Asked) -> Redirect | Page:
     form: Owners = asked.body
     names = tuple(name.strip() for name in form.owners.split(",") if name.strip())
     try:
-        await changing.own(asked, names, form.why, None)
+        await changing.own(asked, names, form.why, form.version or None)
     except Failed as failed:
-        return _manage(asked, failed.problem.detail, failed.problem.status)
+        problem, wrong = failed.problem, failed.problem.detail
+        if (current := problem.current) is not None:
+            theirs = ", ".join(current["owners"]) or "nobody"
+            wrong = f"{wrong}; its owners are {theirs} by now. What you typed stands below, and is not saved."
+            form = replace(form, version=current["version"])
+        return _manage(asked, wrong, problem.status, form)
     return _back(asked, "Its owners are set.")
 
 
@@ -174,8 +196,10 @@ _ACTIONS: dict[Action, str] = {
 ROUTES = [
     Route("GET", _ONE, page, "event.page", "An event", query=Spanned),
     Route("GET", f"{_ONE}/history", history, "event.page_history", "Its history", query=Looked),
-    Route("GET", f"{_ONE}/manage", manage, "event.page_manage", "What can be done to it", Right.CREATE),
-    Route("POST", f"{_ONE}/start", start, "event.page_start", "Start it", Right.CHANGE, body=Acted),
+    Route("GET", f"{_ONE}/manage", manage, "event.page_manage", "What can be done to it", Right.CHANGE),
+    Route(
+        "POST", f"{_ONE}/start", start, "event.page_start", "Start it", Right.CHANGE, body=Acted, action="events.start"
+    ),
     *(
         Route(
             "POST",
@@ -185,12 +209,37 @@ ROUTES = [
             f"{action.capitalize()} it",
             Right.CHANGE,
             body=Acted,
+            action=f"events.{action}",
         )
         for action, said in _ACTIONS.items()
     ),
-    Route("POST", f"{_ONE}/rematch", rematch, "event.page_rematch", "Have it hear the past", Right.CHANGE, body=Acted),
-    Route("POST", f"{_ONE}/clone", clone, "event.page_clone", "Clone it", Right.CREATE, body=Cloned),
-    Route("POST", f"{_ONE}/owners", own, "event.page_own", "Say who owns it", Right.OWN, body=Owners),
-    Route("POST", f"{_ONE}/delete", delete, "event.page_delete", "Delete it", Right.OWN, body=Confirmed),
-    Route("POST", f"{_ONE}/purge", purge, "event.page_purge", "Purge it", Right.OWN, body=Confirmed),
+    Route(
+        "POST",
+        f"{_ONE}/rematch",
+        rematch,
+        "event.page_rematch",
+        "Have it hear the past",
+        Right.CHANGE,
+        body=Acted,
+        action="events.rematch",
+    ),
+    Route(
+        "POST", f"{_ONE}/clone", clone, "event.page_clone", "Clone it", Right.CREATE, body=Cloned, action="events.clone"
+    ),
+    Route(
+        "POST", f"{_ONE}/owners", own, "event.page_own", "Say who owns it", Right.OWN, body=Owners, action="events.own"
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/delete",
+        delete,
+        "event.page_delete",
+        "Delete it",
+        Right.OWN,
+        body=Confirmed,
+        action="events.delete",
+    ),
+    Route(
+        "POST", f"{_ONE}/purge", purge, "event.page_purge", "Purge it", Right.OWN, body=Confirmed, action="events.purge"
+    ),
 ]

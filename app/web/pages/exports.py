@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import get_args
 
 from msgspec import Struct
@@ -11,6 +10,7 @@ from app.domain.columns import EXPORTED
 from app.domain.exports import Filters, Format, Network, Origin, Wish
 from app.domain.people import Right
 from app.web.api.exports import take_back
+from app.web.forms import items, moment
 from app.web.problems import Failed
 from app.web.routes import Asked, Page, Redirect, Route
 
@@ -48,11 +48,11 @@ class Form(Struct, frozen=True, kw_only=True):
             bom=self.bom and self.format == "csv",
             columns=self.columns if self.format in ("csv", "jsonl", "parquet") else (),
             filters=Filters(
-                since=_moment(self.since, "From"),
-                until=_moment(self.until, "To"),
-                languages=_listed(self.languages),
-                accounts=_listed(self.accounts),
-                tags=_listed(self.tags),
+                since=moment(self.since, "From"),
+                until=moment(self.until, "To"),
+                languages=items(self.languages),
+                accounts=items(self.accounts),
+                tags=items(self.tags),
                 keywords=self.keywords,
                 origins=self.origins,
             ),
@@ -110,23 +110,16 @@ async def _shown(asked: Asked) -> dict[str, object]:
     }
 
 
-def _moment(text: str, name: str) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{name}: {text[:40]!r} is no time; write 2026-05-01T18:00 (UTC)") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 ROUTES = [
     Route("GET", _PATH, page, "exports.page", "Exports of an event"),
     Route("GET", f"{_PATH}/list", listed, "exports.page_list", "The list of them"),
-    Route("POST", _PATH, ask, "exports.page_ask", "Ask for an export", body=Form),
-    Route("POST", f"{_PATH}/{{id}}/withdraw", withdraw, "exports.page_withdraw", "Take an export back"),
+    Route("POST", _PATH, ask, "exports.page_ask", "Ask for an export", body=Form, action="exports.ask"),
+    Route(
+        "POST",
+        f"{_PATH}/{{id}}/withdraw",
+        withdraw,
+        "exports.page_withdraw",
+        "Take an export back",
+        action="exports.withdraw",
+    ),
 ]

@@ -28,5 +28,5 @@ async def refresh(asked: Asked) -> Redirect:
 
 ROUTES = [
     Route("GET", "/", home, "home.events", "All events", query=Wanted),
-    Route("POST", "/refresh", refresh, "home.refresh", "Tell every event again", Right.CREATE),
+    Route("POST", "/refresh", refresh, "home.refresh", "Tell every event again", Right.CREATE, action="events.refresh"),
 ]

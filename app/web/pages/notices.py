@@ -32,7 +32,10 @@ async def page(asked: Asked) -> Page:
 
 def _page(asked: Asked, form: Form, wrong: str = "", status: int = 200) -> Page:
     found = notices.listed(asked, A_PAGE)
-    shown = {"listed": found, "mutes": notices.standing(asked), "kinds": KINDS, "form": form, "wrong": wrong}
+    mutes = [(one, notices.may_mute(asked, one.event, one.kind)) for one in notices.standing(asked)]
+    kinds = KINDS if asked.caller.may(Right.ADMIN) else tuple(kind for kind in KINDS if kind != "budget")
+    may = any(notices.may_mute(asked, code, "") for code in ("", *asked.desk.views.events.view.items))
+    shown = {"listed": found, "mutes": mutes, "may": may, "kinds": kinds, "form": form, "wrong": wrong}
     return Page("notices.html", shown, status)
 
 
@@ -58,6 +61,13 @@ async def unmute(asked: Asked) -> Redirect:
 
 ROUTES = [
     Route("GET", "/notices", page, "notices.page", "Notices"),
-    Route("POST", "/notices/mutes", mute, "notices.page_mute", "Mute", Right.CREATE, body=Form),
-    Route("POST", "/notices/mutes/{id}/end", unmute, "notices.page_unmute", "End a mute", Right.CREATE),
+    Route("POST", "/notices/mutes", mute, "notices.page_mute", "Mute", body=Form, action="mutes.add"),
+    Route(
+        "POST",
+        "/notices/mutes/{id}/end",
+        unmute,
+        "notices.page_unmute",
+        "End a mute",
+        action="mutes.remove",
+    ),
 ]

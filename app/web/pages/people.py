@@ -41,7 +41,6 @@ async def put(asked: Asked) -> Page | Redirect:
         person, new = await people.put(asked, named.name.strip(), named.role)
     except Failed as failed:
         return _page(asked, failed.problem.detail, failed.problem.status)
-    await asked.desk.views.people.catch_up()
     return Redirect("/people", f"{person.name} is {'added: ' if new else 'now '}{person.rank}.")
 
 
@@ -63,7 +62,6 @@ def _done(said: str, act: Handler) -> Handler:
             await act(asked)
         except Failed as failed:
             return _page(asked, failed.problem.detail, failed.problem.status)
-        await asked.desk.views.people.catch_up()
         return Redirect("/people", f"{asked.path['name']} {said}.")
 
     handle.__doc__ = act.__doc__
@@ -80,8 +78,10 @@ _ADMIN = Right.ADMIN
 _ONE = "/people/{name}"
 ROUTES = [
     Route("GET", "/people", page, "people.page", "People", _ADMIN),
-    Route("POST", "/people", put, "people.page_put", "Give a person a role", _ADMIN, body=Named),
-    Route("POST", f"{_ONE}/token", token, "people.page_token", "Make a token", _ADMIN, body=Lasting),
+    Route("POST", "/people", put, "people.page_put", "Give a person a role", _ADMIN, body=Named, action="people.rank"),
+    Route(
+        "POST", f"{_ONE}/token", token, "people.page_token", "Make a token", _ADMIN, body=Lasting, action="people.token"
+    ),
     Route(
         "POST",
         f"{_ONE}/revoke",
@@ -89,7 +89,16 @@ ROUTES = [
         "people.page_revoke",
         "End a person's tokens",
         _ADMIN,
+        action="people.revoke",
     ),
-    Route("POST", f"{_ONE}/remove", _done("is removed", people.remove), "people.page_remove", "Remove them", _ADMIN),
+    Route(
+        "POST",
+        f"{_ONE}/remove",
+        _done("is removed", people.remove),
+        "people.page_remove",
+        "Remove them",
+        _ADMIN,
+        action="people.remove",
+    ),
     Route("GET", "/audit", audit, "audit.page", "The audit log", _ADMIN, query=Which),
 ]

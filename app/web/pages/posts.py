@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from app.domain.annotating import MAX_POSTS, Change
+from app.domain.heard import to_ms
 from app.domain.people import Right
 from app.domain.searching import Search, search
 from app.web.api.posts import begin, found, write
+from app.web.archive_desk import Whole
+from app.web.forms import items, moment
 from app.web.problems import Failed
 from app.web.routes import Asked, Page, Redirect, Route
 
@@ -38,7 +40,7 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
             keyword=self.keyword,
             language=self.language,
             account=self.account,
-            tags=_listed(self.tags),
+            tags=items(self.tags),
             since=_ms(self.since, "From"),
             until=_ms(self.until, "To"),
         )
@@ -63,11 +65,12 @@ class Bulk(Form, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Written(Struct, frozen=True, kw_only=True):
-    """What is to be written to one post: the tags that it shall have, and the note."""
+    """What is to be written to one post: tags to add and to remove, and the note."""
 
     add: str = ""
     remove: tuple[str, ...] = ()
     note: str = ""
+    was: str = ""  # the note as the form was loaded: who leaves it so has nothing to say of another's
 
 
 async def page(asked: Asked) -> Page:
@@ -79,7 +82,7 @@ async def bulk(asked: Asked) -> Page | Redirect:
     """Begin to tag what a search finds."""
     form: Bulk = asked.body
     try:
-        change = Change(add=_listed(form.add), remove=_listed(form.remove))
+        change = Change(add=items(form.add), remove=items(form.remove))
         await begin(asked, form.search(), change, MAX_POSTS)
     except ValueError as wrong:
         return await _page(asked, msgspec.convert(msgspec.to_builtins(form), Wanted), str(wrong), 422)
@@ -92,8 +95,33 @@ async def bulk(asked: Asked) -> Page | Redirect:
 
 async def one(asked: Asked) -> Page:
     """A post, with all that is stored of it."""
+    whole = await asked.desk.archive.whole(asked.caller, asked.event, asked.path["id"])
+    return await _one(asked, whole, _note(whole.found.annotation.note))
+
+
+async def annotate(asked: Asked) -> Page | Redirect:
+    """Write to a post; where somebody has changed the note meanwhile both are shown, and nothing is written."""
+    form: Written = asked.body
+    whole = await asked.desk.archive.whole(asked.caller, asked.event, asked.path["id"])
+    stands, note = _note(whole.found.annotation.note), _note(form.note)
+    change = Change(add=items(form.add), remove=form.remove, note=UNSET if note in (_note(form.was), stands) else note)
+    if change.note is not UNSET and _note(form.was) != stands:
+        return await _one(asked, whole, note, form.add)
+    address = f"/events/{asked.event.code}/posts/{quote(asked.path['id'], safe='')}"
+    if change == Change():
+        return Redirect(address, "Nothing was changed.")
+    await write(asked, change)
+    return Redirect(address, "It is written down.")
+
+
+def _note(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+async def _one(asked: Asked, whole: Whole, note: str, add: str = "") -> Page:
+    """The post; a note that is typed over another one than stands is shown beside that."""
     event = asked.event
-    whole = await asked.desk.archive.whole(event, asked.path["id"])
+    conflict = note != _note(whole.found.annotation.note)
     return Page(
         "stored_post.html",
         {
@@ -105,23 +133,12 @@ async def one(asked: Asked) -> Page:
             "path": quote(asked.path["id"], safe=""),
             "tags": await asked.desk.archive.archive.tags(event.code),
             "may_change": asked.caller.may(Right.CHANGE, event.owners),
+            "note": note,
+            "add": add,
+            "wrong": "Somebody changed the note meanwhile. Nothing is written yet." if conflict else "",
         },
+        409 if conflict else 200,
     )
-
-
-async def annotate(asked: Asked) -> Redirect:
-    """Write to a post."""
-    form: Written = asked.body
-    found = await asked.desk.archive.whole(asked.event, asked.path["id"])
-    note = form.note.replace("\r\n", "\n").strip()
-    change = Change(
-        add=_listed(form.add), remove=form.remove, note=UNSET if note == found.found.annotation.note else note
-    )
-    address = f"/events/{asked.event.code}/posts/{quote(asked.path['id'], safe='')}"
-    if change == Change():
-        return Redirect(address, "Nothing was changed.")
-    await write(asked, change)
-    return Redirect(address, "It is written down.")
 
 
 async def _page(asked: Asked, form: Wanted, wrong: str = "", status: int = 200) -> Page:
@@ -153,22 +170,31 @@ async def _page(asked: Asked, form: Wanted, wrong: str = "", status: int = 200) 
 
 
 def _ms(text: str, name: str) -> int | None:
-    if not text.strip():
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{name}: {text[:40]!r} is no time; write 2026-05-01T18:00 (UTC)") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    at = moment(text, name)
+    return None if at is None else to_ms(at)
 
 
 ROUTES = [
     Route("GET", _PATH, page, "posts.page", "Stored posts of an event", query=Wanted),
-    Route("POST", _PATH, bulk, "posts.page_tag_found", "Tag what a search finds", Right.CHANGE, body=Bulk),
+    Route(
+        "POST",
+        _PATH,
+        bulk,
+        "posts.page_tag_found",
+        "Tag what a search finds",
+        Right.CHANGE,
+        body=Bulk,
+        action="posts.annotate_found",
+    ),
     Route("GET", f"{_PATH}/{{id}}", one, "posts.page_post", "A stored post"),
-    Route("POST", f"{_PATH}/{{id}}", annotate, "posts.page_annotate", "Tag or note a post", Right.CHANGE, body=Written),
+    Route(
+        "POST",
+        f"{_PATH}/{{id}}",
+        annotate,
+        "posts.page_annotate",
+        "Tag or note a post",
+        Right.CHANGE,
+        body=Written,
+        action="posts.annotate",
+    ),
 ]

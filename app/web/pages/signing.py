@@ -9,13 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.clients.tokens import Invalid
-from app.domain.people import Caller, Right, newcomer
+from app.domain.people import Caller, Person, Right, newcomer
+from app.errors import Unavailable
+from app.web.api.signing import slow_down
 from app.web.desk import Desk
-from app.web.limits import Limiter
-from app.web.problems import too_many
+from app.web.problems import Failed
 from app.web.routes import Answer, Asked, Page, Route
-
-_ATTEMPTS = Limiter(a_minute=10, burst=10)
 
 
 class Target(Struct, frozen=True):
@@ -45,59 +44,77 @@ async def form(asked: Asked) -> Page:
 async def sign_in(asked: Asked) -> Answer:
     """Begin a session by a token."""
     given: Given = asked.body
-    _slow_down(asked)
+    slow_down(asked)
     try:
         caller = await asked.desk.door.by_token(given.token.strip())
     except Invalid as invalid:
-        await asked.desk.audit(asked.caller, "session.begin", asked.request.remote or "", outcome="refused")
+        await asked.desk.audit(asked.caller, "session.begin", asked.address, outcome="refused")
         return Page("sign_in.html", {"next": _inside(given.next), "wrong": str(invalid)}, status=401)
     if caller.by == "oidc":
         await _remember(asked.desk, caller)
     return await _begin(asked, caller, _inside(given.next))
 
 
-async def welcome(asked: Asked) -> Answer:
+async def welcome(asked: Asked) -> Page:
+    """Ask whether a link is to sign in: programs that preview links or scan mails open it too, and use nothing up."""
+    desk, token = asked.desk, asked.query.token
+    try:
+        caller, link = desk.door.by_link(token)
+    except Invalid as invalid:
+        return _not_by_link(str(invalid))
+    if desk.people.is_spent(link):
+        return _not_by_link("it has been used before")
+    return Page("welcome.html", {"name": caller.name, "token": token})
+
+
+async def enter(asked: Asked) -> Answer:
     """Begin a session by a link, which counts once."""
-    _slow_down(asked)
+    slow_down(asked)
     desk = asked.desk
     try:
-        caller, link = desk.door.by_link(asked.query.token)
-        await desk.use_link(link)
+        caller, link = desk.door.by_link(asked.body.token)
+        await desk.people.use_link(link)
     except Invalid as invalid:
-        await desk.audit(asked.caller, "session.begin", asked.request.remote or "", outcome="refused")
-        wrong = f"This link does not sign in: {invalid}."
-        return Page("sign_in.html", {"next": "/", "wrong": wrong}, status=401)
+        await desk.audit(asked.caller, "session.begin", asked.address, outcome="refused")
+        return _not_by_link(str(invalid))
     return await _begin(asked, caller, "/")
 
 
+def _not_by_link(why: str) -> Page:
+    return Page("sign_in.html", {"next": "/", "wrong": f"This link does not sign in: {why}."}, status=401)
+
+
 async def sign_out(asked: Asked) -> Answer:
-    """End the session."""
-    response = web.Response(status=303, headers={"Location": "/sign-in"})
-    asked.desk.door.end_session(response)
-    return response
+    """End the session, so that a copy of its cookie counts no more either."""
+    desk, caller = asked.desk, asked.caller
+    if caller.session:
+        try:
+            await desk.people.end_session(caller.session)
+        except Unavailable as away:
+            copies = "a copy of its cookie may count until it expires, or `starling user revoke` ends it"
+            why = f"this browser has forgotten the session, but {away}; {copies}"
+            raise Failed(504, why, reason="uncertain", headers=desk.door.forgetting()) from None
+    return web.Response(status=303, headers={"Location": "/sign-in", **desk.door.forgetting()})
 
 
 async def _begin(asked: Asked, caller: Caller, then: str) -> Answer:
-    await asked.desk.audit(caller, "session.begin", asked.request.remote or "")
+    await asked.desk.audit(caller, "session.begin", asked.address)
     response = web.Response(status=303, headers={"Location": then})
     asked.desk.door.begin_session(response, caller)
     return response
 
 
-def _slow_down(asked: Asked) -> None:
-    wait = _ATTEMPTS.take(asked.request.remote or "")
-    if wait:
-        raise too_many(wait, "too many attempts to sign in from this address")
-
-
 async def _remember(desk: Desk, caller: Caller) -> None:
     """Somebody whom an identity provider knows becomes one of the people, so that a session can be ended here."""
-    known = desk.views.people.items.get(caller.name)
-    if known is None or known.rank != caller.rank:
-        made = newcomer(caller.name, caller.rank, "oidc", datetime.now(UTC))
-        person = made if known is None else replace(known, rank=caller.rank)
-        await desk.put_person(caller.name, person)
-        await desk.views.people.catch_up()
+
+    def remembered(known: Person | None) -> Person:
+        if known is None:
+            return replace(newcomer(caller.name, caller.rank, "oidc", datetime.now(UTC)), epoch=caller.epoch)
+        if known.here or known.epoch != caller.epoch:
+            return known  # what was said here stands; a session of an earlier epoch does not count
+        return replace(known, rank=caller.rank)
+
+    await desk.people.change(caller.name, remembered)
 
 
 def _inside(place: str) -> str:
@@ -109,6 +126,7 @@ def _inside(place: str) -> str:
 ROUTES = [
     Route("GET", "/sign-in", form, "session.form", "Sign in", Right.NONE, query=Target),
     Route("POST", "/sign-in", sign_in, "session.sign-in", "Sign in", Right.NONE, body=Given, audited=False),
-    Route("GET", "/welcome", welcome, "session.welcome", "Sign in by a link", Right.NONE, query=Link),
+    Route("GET", "/welcome", welcome, "session.welcome", "A link that signs in", Right.NONE, query=Link),
+    Route("POST", "/welcome", enter, "session.enter", "Sign in by a link", Right.NONE, body=Link, own_entry=True),
     Route("POST", "/sign-out", sign_out, "session.end", "Sign out"),
 ]

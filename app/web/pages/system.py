@@ -21,6 +21,10 @@ class Chosen(Struct, frozen=True, kw_only=True):
     id: str = ""
     kind: str = ""
 
+    def __post_init__(self) -> None:
+        if bool(self.id) == bool(self.kind):
+            raise ValueError("name either a letter or a kind")
+
 
 async def page(asked: Asked) -> Page:
     """Everything at a glance."""
@@ -77,5 +81,14 @@ ROUTES = [
     Route("GET", "/system/now", now, "system.page_now", "What changes of it"),
     Route("GET", "/dead-letters", letters, "letters.page", "Dead letters", query=LettersWanted),
     Route("GET", "/dead-letters/one", letter, "letters.page_one", "A dead letter", query=Named),
-    Route("POST", "/dead-letters", send_again, "letters.page_replay", "Send once more", Right.CREATE, body=Chosen),
+    Route(
+        "POST",
+        "/dead-letters",
+        send_again,
+        "letters.page_replay",
+        "Send once more",
+        Right.CREATE,
+        body=Chosen,
+        action="letters.replay",
+    ),
 ]

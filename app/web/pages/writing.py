@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from app.domain.advice import Advice, advise
+from app.domain.advice import Advice
 from app.domain.differences import between
 from app.domain.importing import Step
 from app.domain.people import Right
@@ -27,7 +27,7 @@ class File(Struct, frozen=True, kw_only=True):
 
 async def new(asked: Asked) -> Page:
     """An empty form."""
-    return _form(asked, EventForm(), "")
+    return await _form(asked, EventForm(), "")
 
 
 async def create(asked: Asked) -> Page | Redirect:
@@ -36,15 +36,15 @@ async def create(asked: Asked) -> Page | Redirect:
     try:
         event = await changing.create(asked, form.new())
     except ValueError as wrong:
-        return _form(asked, form, "", str(wrong), 422)
+        return await _form(asked, form, "", str(wrong), 422)
     except Failed as failed:
-        return _form(asked, form, "", failed.problem.detail, failed.problem.status)
+        return await _form(asked, form, "", failed.problem.detail, failed.problem.status)
     return Redirect(f"/events/{event.code}", "The event is created.")
 
 
 async def edit(asked: Asked) -> Page:
     """The form as the event stands."""
-    return _form(asked, form_of(asked.event), asked.event.code)
+    return await _form(asked, form_of(asked.event), asked.event.code)
 
 
 async def save(asked: Asked) -> Page | Redirect:
@@ -54,19 +54,19 @@ async def save(asked: Asked) -> Page | Redirect:
     try:
         event = await changing.edit(asked, form.edited(), form.version or None)
     except ValueError as wrong:
-        return _form(asked, form, code, str(wrong), 422)
+        return await _form(asked, form, code, str(wrong), 422)
     except Failed as failed:
         problem = failed.problem
         if problem.current is None:
-            return _form(asked, form, code, problem.detail, problem.status)
+            return await _form(asked, form, code, problem.detail, problem.status)
         current = problem.current
         form = msgspec.structs.replace(form, version=current["version"])
         conflict: dict[str, object] = {"current": current, "fields": between(problem.yours or {}, current)}
-        return _form(asked, form, code, problem.detail, problem.status, conflict)
+        return await _form(asked, form, code, problem.detail, problem.status, conflict)
     return Redirect(f"/events/{event.code}", f"Saved: version {event.version}.")
 
 
-def _form(
+async def _form(
     asked: Asked,
     form: EventForm,
     code: str,
@@ -80,14 +80,17 @@ def _form(
         "wrong": wrong,
         "conflict": conflict,
         "pasts": PASTS,
-        "advice": _advice(asked, form.keywords, code),
+        "advice": await _advice(asked, form.keywords, code),
     }
     return Page("event_form.html", shown, status)
 
 
-def _advice(asked: Asked, keywords: str, code: str) -> list[Advice]:
+async def _advice(asked: Asked, keywords: str, code: str) -> list[Advice]:
     others = [one for one in asked.desk.views.events.view.items.values() if one.code != code]
-    return advise(lines(keywords)[:1000], others)
+    try:
+        return await asked.desk.asking.advice(asked.caller, lines(keywords)[:1000], others)
+    except Failed:
+        return []  # what was typed is worth more than what there is to say of it
 
 
 async def import_form(asked: Asked) -> Page:
@@ -98,6 +101,7 @@ async def import_form(asked: Asked) -> Page:
 async def bring_in(asked: Asked) -> Page:
     """Say what would become of each event, or do it."""
     form: File = asked.body
+    asked.detail["dry"] = not form.do
     steps: list[Step] = []
     try:
         steps = await planned(asked, form.text.encode(), form.why, begin=form.begin)
@@ -113,9 +117,27 @@ async def bring_in(asked: Asked) -> Page:
 
 ROUTES = [
     Route("GET", "/new", new, "event.page_new", "A new event", Right.CREATE),
-    Route("POST", "/new", create, "event.page_create", "Create an event", Right.CREATE, body=EventForm),
+    Route(
+        "POST",
+        "/new",
+        create,
+        "event.page_create",
+        "Create an event",
+        Right.CREATE,
+        body=EventForm,
+        action="events.create",
+    ),
     Route("GET", "/events/{code}/edit", edit, "event.page_edit", "Edit an event", Right.CHANGE),
-    Route("POST", "/events/{code}/edit", save, "event.page_save", "Save an event", Right.CHANGE, body=EventForm),
+    Route(
+        "POST",
+        "/events/{code}/edit",
+        save,
+        "event.page_save",
+        "Save an event",
+        Right.CHANGE,
+        body=EventForm,
+        action="events.edit",
+    ),
     Route("GET", "/import", import_form, "event.page_import", "Import events", Right.CREATE),
     Route(
         "POST",
@@ -126,5 +148,6 @@ ROUTES = [
         Right.CREATE,
         body=File,
         most_bytes=2 * 1024 * 1024,
+        action="events.import",
     ),
 ]

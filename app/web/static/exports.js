@@ -1,26 +1,28 @@
 // Follows the list of exports, and shows the options of the chosen format alone.
+import { ask, tell } from "./part.js";
 import { name } from "./times.js";
 
 const SOON = 1500, LATER = 15000; // ms: while something is written, and else
 const list = document.getElementById("exports");
 const news = document.getElementById("news");
+const stale = document.getElementById("stale");
 const format = document.getElementById("format");
+let shown = new Date(); // when what stands here was asked for
 
 function states() {
   return new Map([...list.querySelectorAll("[data-export]")].map((row) => [row.dataset.export, row.dataset.state]));
 }
 
 async function look() {
-  let pause = SOON;
-  try {
-    const answer = await fetch(list.dataset.list, { redirect: "error", signal: AbortSignal.timeout(10000) });
-    if (answer.ok) show(await answer.text());
-    else pause = LATER;
-    if (![...states().values()].some((state) => state === "waiting" || state === "running")) pause = LATER;
-  } catch {
-    pause = LATER;
+  const asked = new Date();
+  const { html, trouble } = await ask(list.dataset.list);
+  if (!trouble) {
+    show(html);
+    shown = asked;
   }
-  setTimeout(look, document.hidden ? LATER : pause);
+  tell(stale, shown, trouble);
+  const working = [...states().values()].some((state) => state === "waiting" || state === "running");
+  setTimeout(look, trouble || !working || document.hidden ? LATER : SOON);
 }
 
 function show(html) {

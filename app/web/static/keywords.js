@@ -18,6 +18,7 @@ async function ask() {
       signal: asking.signal,
     });
     if (answer.ok) show((await answer.json()).advice);
+    else if (answer.status === 429) later(Number(answer.headers.get("Retry-After") ?? 1) * 1000);
   } catch {
     // the form says it when it is sent
   }
@@ -42,7 +43,9 @@ function show(advice) {
   );
 }
 
-field.addEventListener("input", () => {
+function later(ms) {
   clearTimeout(waiting);
-  waiting = setTimeout(ask, PAUSE);
-});
+  waiting = setTimeout(ask, ms);
+}
+
+field.addEventListener("input", () => later(PAUSE));

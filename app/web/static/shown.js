@@ -1,14 +1,10 @@
 // Draws a post that the API shows. Texts are set as text, never as HTML; media are counted and not loaded.
-import { name } from "./times.js";
+import { moment } from "./times.js";
 
 export function drawn(post) {
   const item = element("li", "post");
   const head = element("p", "post-head");
-  const at = new Date(post.created_at ?? post.received_at);
-  const time = document.createElement("time");
-  time.dateTime = at.toISOString();
-  time.textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-  name([time]);
+  const time = moment(post.created_at ?? post.received_at);
   const who = document.createElement("bdi");
   who.textContent = [post.name, post.account && `@${post.account}`].filter(Boolean).join(" ") || "unknown";
   head.append(who, " · ", time, ` · ${post.source || "unknown"}`);

@@ -8,4 +8,14 @@ export function name(times) {
   }
 }
 
+// An element that shows a time.
+export function moment(when) {
+  const at = new Date(when);
+  const time = document.createElement("time");
+  time.dateTime = at.toISOString();
+  time.textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  name([time]);
+  return time;
+}
+
 name(document.querySelectorAll("time[datetime]"));

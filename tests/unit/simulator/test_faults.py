@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import aiohttp
 import pytest
 from aiohttp import ClientPayloadError
 
+from app.simulator import account, connections, faults
 from tests.support.simulated import FILTER, STREAM, WITHIN, Client, opened, post_of, v1, v2
 
 
@@ -28,14 +30,37 @@ async def test_silence_and_silence_with_keep_alives(client: Client) -> None:
     assert await client.why("2") == ["silence"]
 
 
-async def test_silence_ends_by_itself_and_may_catch_connections_to_come(client: Client) -> None:
+class Clock:
+    """Of the simulator: an hour passes when a test says so."""
+
+    time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (account, connections, faults):
+        monkeypatch.setattr(module, "time", made)
+    return made
+
+
+async def test_silence_ends_by_itself_and_may_catch_connections_to_come(client: Client, clock: Clock) -> None:
     await client.add("flood")
-    await client.fault("silence", seconds=0.2, later=True)
+    await client.fault("silence", seconds=60, later=True)
     response = await client.stream()
-    assert (await client.state())["connections"][0]["mood"] == "silence"
-    await client.until(lambda state: state["connections"][0]["mood"] is None)
     await client.push(v2(1))
-    assert (await post_of(response))["data"]["id"] == "1"
+    clock.now += 59
+    assert (await client.state())["connections"][0]["mood"] == "silence"
+    clock.now += 1
+    assert (await client.state())["connections"][0]["mood"] is None
+    await client.push(v2(2))
+    assert (await post_of(response))["data"]["id"] == "2"
 
 
 async def test_a_half_open_connection_stays_in_the_way_until_it_is_ended(client: Client) -> None:
@@ -66,6 +91,23 @@ async def test_a_slow_drip_is_a_byte_at_a_time_and_what_had_not_dripped_was_not_
     assert await client.why("2") == ["slow_drip"]
     with pytest.raises(ClientPayloadError):
         await post_of(response)
+
+
+async def test_what_waits_while_it_is_stalled_comes_after_it_or_not_at_all(client: Client) -> None:
+    await client.add("flood")
+    response = await client.stream()
+    await client.fault("stall")
+    await client.push(v2(1), v2(2))
+    async with asyncio.timeout(WITHIN):
+        assert set(await response.content.readexactly(6)) == set(b"\r\n")
+    assert await client.why("1") == []
+    await client.fault("clear")
+    assert [(await post_of(response))["data"]["id"] for _ in range(2)] == ["1", "2"]
+    assert await client.why("2") == [""]
+    await client.fault("stall")
+    await client.push(v2(3))
+    await client.fault("end")
+    assert await client.why("3") == ["stall"]
 
 
 async def test_a_line_is_cut_in_the_middle(client: Client) -> None:
@@ -102,6 +144,17 @@ async def test_connects_are_refused(client: Client) -> None:
     assert (await client.ask("GET", STREAM))[1]["connection_issue"] == "TooManyConnections"
     await client.stream()
     assert [entry["change"] for entry in await client.log("connection")] == ["refused"] * 4 + ["connected"]
+
+
+async def test_requests_for_rules_are_refused_and_connects_are_not(client: Client) -> None:
+    await client.fault("rules_status", status=503)
+    await client.fault("rules_status", status=429, retry_after=7)
+    await client.stream()
+    assert (await client.ask("POST", f"{STREAM}/rules", json={"add": [{"value": "flood"}]}))[0] == 503
+    async with client.session.get(f"{STREAM}/rules") as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "7")
+    assert (await client.ask("GET", f"{STREAM}/rules"))[0] == 200
+    assert (await client.state())["rules"] == []
 
 
 async def test_too_many_attempts_are_refused() -> None:

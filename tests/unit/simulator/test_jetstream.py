@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import zstandard
-from aiohttp import WSMsgType
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
 from tests.support.simulated import EVENTS, WITHIN, Client, commit, message_of, opened
 
@@ -35,6 +35,23 @@ async def test_the_newer_wire_sends_numbered_events_and_replays_from_a_number_or
     assert sent[0] == ("at://did:plc:ann/app.bsky.feed.post/a", ["create"], True, False)
     assert sent[2] == ("did:plc:ann", ["account"], False, False)
     assert sent[3] == ("at://did:plc:ann/app.bsky.feed.post/b", ["delete"], True, True)
+
+
+async def test_a_replay_may_be_stalled_while_pings_are_answered(client: Client) -> None:
+    await client.push(commit("a"), commit("b"))
+    await client.fault("stall", later=True)
+    async with client.session.ws_connect(EVENTS, params={"cursor": 1}, autoping=False) as socket:
+        await socket.ping(b"there?")
+        answer = await _no_ping(socket)
+        assert (answer.type, answer.data) == (WSMsgType.PONG, b"there?")
+        await client.fault("clear")
+        assert [json.loads((await _no_ping(socket)).data)["payload"]["seq"] for _ in range(2)] == [1, 2]
+
+
+async def _no_ping(socket: ClientWebSocketResponse[bool]) -> WSMessage:
+    while (message := await socket.receive(WITHIN)).type is WSMsgType.PING:
+        pass
+    return message
 
 
 async def test_the_newer_wire_refuses_before_it_opens() -> None:
@@ -115,6 +132,25 @@ async def test_faults_hit_jetstream_too(client: Client) -> None:
     assert (await client.ask("GET", EVENTS))[0] == 503
     async with client.session.ws_connect(EVENTS, params={"cursor": 1}) as socket:
         assert [(await message_of(socket))["payload"]["rkey"] for _ in range(2)] == ["a", "b"], "nothing is lost"
+
+
+async def test_who_is_silent_answers_no_ping(client: Client) -> None:
+    async with client.session.ws_connect(EVENTS, autoping=False) as socket:
+
+        async def answered() -> bytes:
+            while (message := await socket.receive(timeout=WITHIN)).type == WSMsgType.PING:
+                pass
+            assert message.type == WSMsgType.PONG
+            return bytes(message.data)
+
+        await socket.ping(b"one")
+        assert await answered() == b"one"
+        await client.fault("silence")
+        await socket.ping(b"two")
+        await client.state()
+        await client.fault("clear")
+        await socket.ping(b"three")
+        assert await answered() == b"three"
 
 
 async def test_a_client_of_jetstream_may_leave_and_is_pinged(client: Client) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.simulator import book
 from app.simulator.book import Limits
 from tests.support.simulated import FILTER, RULES, STREAM, WITHIN, Client, opened, post_of, v2
 
@@ -96,6 +97,21 @@ async def test_a_post_is_sent_by_the_rules_in_force_at_its_moment_and_the_log_na
         ("5", ["e1", "e2"], True, ""),
         ("6", [], False, "no rule"),
     ]
+
+
+async def test_a_rule_is_in_force_some_time_after_it_was_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(book, "monotonic", lambda: now)
+    async with opened(limits=Limits(rule_delay=20)) as client:
+        await client.add("flood")
+        before = client.simulator.x.book.version
+        now += 19
+        await client.push(v2(1))
+        assert client.simulator.x.book.version == before
+        now += 1
+        await client.push(v2(2))
+        assert client.simulator.x.book.version > before
+        assert [entry["why"] for entry in await client.log()] == ["no rule", "not connected"]
 
 
 async def test_signs_of_life_come_while_nothing_arises(client: Client) -> None:

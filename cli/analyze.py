@@ -1,0 +1,126 @@
+"""`starling analyze`: an analysis of an event's stored posts, by Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from analysis.catalogue import ANALYSES, TRAITS
+from app.errors import UserError
+from app.exporting.values import text_of
+from app.local.artifacts import NO_PYSPARK
+from cli.event_arguments import with_code, with_json
+from cli.event_options import past_time
+from cli.service import only_direct
+from cli.terminal import cell, prepare, print_json, print_table, safe, waiting
+
+OF = {"trait": "first-seen", "minutes": "bursts"}  # option -> analysis
+
+
+@click.command()
+@click.argument("name", type=click.Choice(tuple(ANALYSES)))
+@with_code
+@click.option("--from", "--since", "since", metavar="AGO|TIME", help="Posts made from here on: 2h (ago), or a time.")
+@click.option("--to", "--until", "until", metavar="AGO|TIME", help="Posts made before this.")
+@click.option("--trait", type=click.Choice(TRAITS), help="Of first-seen: of what; else hashtag.")
+@click.option("--minutes", type=click.IntRange(1, 1440), help="Of bursts: how long a period is; else 1.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all rows: NAME.csv or NAME.parquet."
+)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to show without --out.")
+@click.option("--master", metavar="URL", help="Where Spark works: spark://host:7077; else STARLING_SPARK_MASTER.")
+@with_json
+def analyze(
+    name: str,
+    code: str,
+    since: str | None,
+    until: str | None,
+    trait: str | None,
+    minutes: int | None,
+    out: Path | None,
+    limit: int,
+    master: str | None,
+    as_json: bool,
+) -> None:
+    """Analyse the stored posts of an event by Spark."""
+    prepare()
+    only_direct("`starling analyze`")
+    options = _options(name, {"trait": trait, "minutes": minutes})
+    try:
+        period = past_time(since, "--from"), past_time(until, "--to")
+    except ValueError as wrong:
+        raise UserError(str(wrong)) from None
+    run, results = _spark_side()
+    if out is not None:
+        results.check_place(out)
+    order = run.Order(name, code, *period, options)
+    with waiting(f"{name} of {code}"), run.spark_for(master, _report) as spark:
+        found = run.found(spark, order)
+        columns, rows, written = found.columns, [], 0
+        if out is not None:
+            written = results.write(found, out)
+        else:
+            rows = list(results.rows(found.limit(limit + 1)))
+    if out is not None:
+        _tell(out, written, as_json=as_json)
+    else:
+        _show(columns, rows[:limit], more=len(rows) > limit, as_json=as_json)
+
+
+def _options(name: str, typed: dict[str, Any]) -> dict[str, Any]:
+    given = {option: value for option, value in typed.items() if value is not None}
+    for option in given:
+        if name != OF[option]:
+            raise click.UsageError(f"--{option} is of {OF[option]} alone")
+    return given
+
+
+def _spark_side() -> tuple[ModuleType, ModuleType]:
+    try:
+        return import_module("analysis.run"), import_module("analysis.results")
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("pyspark", "py4j"):
+            raise
+        raise UserError(NO_PYSPARK) from None
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _tell(out: Path, written: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(out), "rows": written})
+    else:
+        click.echo(safe(f"{written:,} rows in {out}"))
+
+
+def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, more: bool, as_json: bool) -> None:
+    if as_json:
+        print_json([dict(zip(columns, map(_plain, row), strict=True)) for row in rows])
+    else:
+        print_table(columns, [[cell(_text(value)) for value in row] for row in rows])
+    if more:
+        click.echo("there are more rows: --limit shows more, --out writes all", err=True)
+
+
+def _plain(value: Any) -> Any:
+    return text_of(value) if isinstance(value, datetime) else value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,77 @@
+"""Generated posts of two events, written by the project's own writer, and what Spark should read of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from app.clients.cassandra import Writer
+from app.domain.classify import classify
+from app.domain.events import Event
+from app.domain.matcher import Matcher
+from app.domain.partitioning import HOUR, BucketRule
+from app.domain.records import raw_record
+from app.domain.rows import Row, Rows
+from app.generator import Generator, Mix
+from app.settings import Settings
+from tests.support.rows import Key, Stored, as_stored
+
+START = datetime(2024, 5, 1, 22, 10, tzinfo=UTC)
+HOURS = 5  # over midnight
+LINES = 900
+HOURLY = (BucketRule(since=0, seconds=HOUR, shards=1),)
+EVENTS = (
+    Event(code="flood", name="flood", keywords=("flood", "high water", "#dike"), status="active", buckets=HOURLY),
+    Event(code="storm", name="storm", keywords=("storm", "flood"), status="active", buckets=HOURLY),
+    Event(code="other", name="other", keywords=("flood",), status="active", buckets=HOURLY),  # nobody asks for it
+)
+
+
+def rows() -> dict[Key, Row]:
+    """The row of each post of each event; of what was sent several times the last."""
+    start = int(START.timestamp() * 1000)
+    lines = Generator(EVENTS, seed=7, mix=Mix(bluesky=0.15)).lines(start, LINES / (HOURS * HOUR))
+    matcher = Matcher(EVENTS)
+    found: dict[Key, Row] = {}
+    for number in range(LINES):
+        record = raw_record("raw", 0, number, next(lines).line, {"source": b"x"}, start)
+        for bundle in classify([record], matcher, 1).bundles:
+            for line, raw in zip(bundle.lines, bundle.posts, strict=True):
+                row = Rows().row(bundle.event, 1, line, raw)
+                found[row.code, row.post.id] = row
+    return found
+
+
+def write(settings: Settings, made: Iterable[Row]) -> None:
+    """Store rows as a worker does."""
+
+    async def writing() -> None:
+        async with Writer(settings, lambda _code, _version: False) as writer:
+            await asyncio.wait_for(writer.connected(), 60)
+            assert await writer.write(list(made)) == []
+
+    asyncio.run(writing())
+
+
+def of(made: Iterable[Row], *codes: str) -> list[Stored]:
+    """Rows of these events, as Spark gives them."""
+    return [_as_spark(as_stored(row)) for row in made if row.code in codes]
+
+
+def collected(found: DataFrame) -> list[dict[str, Any]]:
+    """Rows of a DataFrame; moments are naive UTC."""
+    return [{name: _in_utc(value) for name, value in row.asDict(recursive=True).items()} for row in found.collect()]
+
+
+def _as_spark(row: Stored) -> Stored:
+    # What is absent of a list is empty to the connector.
+    return row | {"id": str(row["id"]), "hashtags": row["hashtags"] or [], "urls": row["urls"] or []}
+
+
+def _in_utc(value: Any) -> Any:
+    # pyspark gives a moment in the zone of the machine, and does not say so.
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

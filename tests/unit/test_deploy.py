@@ -1,0 +1,283 @@
+"""What lies in `deploy/`, without a cluster: settings are settings, figures are those of the documentation."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from app.clients.reconciling import scaling_of
+from app.domain.cluster_objects import Apply, autoscaler, deployment, steps
+from app.domain.provisioning import TRACKER, Wanted
+from app.roles import Role
+from app.settings import Settings
+from app.topics import CLASSIFIED
+from benchmarks import sizing
+from tests.support.manifests import DEPLOY, OVERLAYS, built
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl to build manifests with")
+TABLE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
+
+
+COMBINED = [(overlay, more) for overlay in OVERLAYS for more in ((), ("split",), ("analysis",))]
+
+
+@pytest.fixture(scope="module", params=COMBINED, ids=str)
+def things(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    overlay, more = request.param
+    return built(overlay, tmp_path_factory.mktemp("built"), *more)
+
+
+def templates(things: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [thing for thing in things if thing["kind"] == "PodTemplate"]
+
+
+def pods(things: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Names and specs of all pods."""
+    own = [(one["metadata"]["name"], one["template"]["spec"]) for one in templates(things)]
+    sets = [thing for thing in things if thing["kind"] == "StatefulSet"]
+    return own + [(one["metadata"]["name"], one["spec"]["template"]["spec"]) for one in sets]
+
+
+def settings_of(things: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ConfigMap of Starling's settings; other programs have their own."""
+    maps = (thing for thing in things if thing["kind"] == "ConfigMap")
+    (found,) = (one for one in maps if any(name.startswith("STARLING_") for name in one["data"]))
+    return found
+
+
+def labelled(things: list[dict[str, Any]]) -> dict[str, tuple[dict[str, str], set[str]]]:
+    """The labels of every pod, and the names of its ports."""
+    made = [
+        (one["metadata"]["name"], deployment({**one, "metadata": one["metadata"] | {"uid": "1"}}))
+        for one in templates(things)
+    ]
+    sets = [(thing["metadata"]["name"], thing) for thing in things if thing["kind"] == "StatefulSet"]
+    found = {}
+    for name, thing in [*made, *sets]:
+        pod = thing["spec"]["template"]
+        ports = {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())}
+        found[name] = pod["metadata"]["labels"], ports
+    return found
+
+
+def chosen(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a selector chooses who has these labels."""
+    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    among = selector.get("matchExpressions", ())
+    return wanted and all(one["operator"] == "In" and labels.get(one["key"]) in one["values"] for one in among)
+
+
+def policy(things: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """What a NetworkPolicy says."""
+    (found,) = (one for one in things if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == name)
+    return dict(found["spec"])
+
+
+def test_every_setting_is_one_and_they_fit_together(things: list[dict[str, Any]]) -> None:
+    config = settings_of(things)
+    known = {f"STARLING_{name.upper()}" for name in Settings.model_fields}
+    assert config["data"].keys() - {"STARLING_STATE_DIR"} <= known
+    given = {name.removeprefix("STARLING_").lower(): value for name, value in config["data"].items()}
+    settings = Settings.model_validate(given)
+    assert settings.partitions >= settings.workers_most_hot
+    for _, spec in pods(things):
+        for container in spec["containers"]:
+            named = {one["name"] for one in container.get("env", ()) if one["name"].startswith("STARLING_")}
+            assert named <= known
+
+
+def test_every_template_runs_its_role_by_the_settings_that_stand_beside_it(things: list[dict[str, Any]]) -> None:
+    config = settings_of(things)["metadata"]["name"]
+    roles = []
+    for template in templates(things):
+        role = Role(template["metadata"]["labels"]["starling/role"])
+        (container,) = template["template"]["spec"]["containers"]
+        assert container["args"] == ["worker", "--role", role]
+        assert container["envFrom"][0] == {"configMapRef": {"name": config}}
+        roles.append(role)
+    assert not any(rival in roles for role in roles for rival in role.rivals), "one would do the other's work"
+    assert any(role.classifies for role in roles)
+    assert any(role.normalizes for role in roles)
+
+
+@pytest.fixture(scope="module")
+def different(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Every object of all overlays and components, and what the manager makes of the templates, each once."""
+    scaling, busy = scaling_of(Settings()), Wanted(running=True, replicas=1, least=1, most=4, why="")
+    found = {}
+    for overlay, more in COMBINED:
+        things = built(overlay, tmp_path_factory.mktemp("built"), *more)
+        made = [{**one, "metadata": one["metadata"] | {"uid": "1"}} for one in templates(things)]
+        own = [thing for one in made for thing in (deployment(one), autoscaler(one, busy, scaling))]
+        found |= {json.dumps(thing, sort_keys=True): thing for thing in [*things, *own]}
+    return list(found.values())
+
+
+@pytest.mark.parametrize("release", ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35"])
+def test_every_release_of_kubernetes_knows_every_field(different: list[dict[str, Any]], release: str) -> None:
+    for thing in different:
+        kubernetes_validate.validate(thing, release, strict=True)
+
+
+def test_no_pod_has_rights_that_it_needs_not(things: list[dict[str, Any]]) -> None:
+    for name, spec in pods(things):
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec.get("automountServiceAccountToken", True) is (name == "manager"), name
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            allowed = container["securityContext"]
+            assert allowed["readOnlyRootFilesystem"] is True
+            assert allowed["allowPrivilegeEscalation"] is False
+            assert allowed["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("server", ["kafka", "cassandra"])
+def test_the_servers_let_in_every_role(things: list[dict[str, Any]], server: str) -> None:
+    first = policy(things, server)["ingress"][0]["from"]
+    roles = {name: labels for name, (labels, _) in labelled(things).items() if name not in ("kafka", "cassandra")}
+    assert "manager" in roles
+    assert [name for name, labels in roles.items() if not chosen(first[0]["podSelector"], labels)] == []
+
+
+@pytest.mark.parametrize("more", [(), ("split", "analysis")])
+def test_every_role_is_scraped_and_nothing_else(tmp_path: Path, more: tuple[str, ...]) -> None:
+    things = built("local", tmp_path, "monitoring", *more)
+    roles = {"manager"} | {one["metadata"]["name"] for one in templates(things)}
+    (monitor,) = (thing["spec"] for thing in things if thing["kind"] == "PodMonitor")
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    let_in = policy(things, "metrics")
+    scraped = {
+        name
+        for name, (labels, ports) in labelled(things).items()
+        if chosen(monitor["selector"], labels) and endpoint["port"] in ports
+    }
+    assert scraped == roles
+    assert scraped == {name for name, (labels, _) in labelled(things).items() if chosen(let_in["podSelector"], labels)}
+    assert [port["port"] for port in let_in["ingress"][0]["ports"]] == [6066]
+
+
+def test_an_overlay_names_its_prometheus_as_the_guide_says(tmp_path: Path) -> None:
+    (snippet,) = re.findall(
+        r"```yaml\n(components: \[\.\./\.\./components/monitoring\].*?)```", TABLE.read_text(), re.DOTALL
+    )
+    things = built("production", tmp_path, "monitoring", patches=yaml.safe_load(snippet)["patches"])
+    (source,) = policy(things, "metrics")["ingress"][0]["from"]
+    assert source["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "observability"}
+    kinds = [one["kind"] for one in things if one["metadata"].get("labels", {}).get("release") == "prometheus"]
+    assert sorted(kinds) == ["PodMonitor", "PrometheusRule"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("components", [("keda",), ("split", "keda-split")])
+def test_keda_scales_what_the_manager_would_by_the_same_figures_and_never_beside_it(
+    tmp_path: Path, overlay: str, components: tuple[str, ...]
+) -> None:
+    things = built(overlay, tmp_path, *components)
+    (config,) = (thing["data"] for thing in things if thing["kind"] == "ConfigMap")
+    settings = Settings.model_validate(
+        {name.removeprefix("STARLING_").lower(): value for name, value in config.items()}
+    )
+    assert scaling_of(settings).by == "others"
+    assert not [one for one in things if one["kind"] == "APIService"], "a cluster has one server of external metrics"
+    busy = Wanted(running=True, replicas=1, least=1, most=4, why="")
+    scaled = {thing["metadata"]["name"]: thing["spec"] for thing in things if thing["kind"] == "ScaledObject"}
+    made = [{**one, "metadata": one["metadata"] | {"uid": "1"}} for one in templates(things)]
+    assert scaled.keys() == {one["metadata"]["name"] for one in made} - {TRACKER}
+    for template in made:
+        wanted = steps(template, {}, busy, scaling_of(settings))
+        assert not [step for step in wanted if isinstance(step, Apply)], "the manager makes a Deployment alone"
+    for name, spec in scaled.items():
+        (template,) = (one for one in made if one["metadata"]["name"] == name)
+        ours = autoscaler(template, busy, scaling_of(settings))["spec"]
+        assert spec["scaleTargetRef"] == {"name": name}
+        assert spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == ours["behavior"]
+        assert spec["minReplicaCount"] == 0, "else it would start what the manager ends"
+        assert spec["maxReplicaCount"] == Settings().workers_most <= settings.partitions
+        least, lag, cpu = spec["triggers"]
+        assert least["metadata"]["query"] == f'max(starling_replicas_least{{namespace="starling", role="{name}"}})'
+        assert lag["metadata"]["query"] == f'max(starling_lag_seconds{{namespace="starling", role="{name}"}})'
+        assert lag["metadata"]["threshold"] == str(settings.worker_lag_seconds)
+        assert cpu["metadata"]["value"] == str(settings.worker_cpu_percent)
+
+
+def test_grafana_finds_the_dashboard_by_its_label(tmp_path: Path) -> None:
+    things = built("local", tmp_path, "monitoring")
+    (found,) = (thing for thing in things if thing["metadata"].get("labels", {}).get("grafana_dashboard") == "1")
+    assert found["metadata"]["namespace"] == "starling"
+    assert json.loads(found["data"]["starling.json"])["title"] == "Starling"
+
+
+def test_no_secret_is_written_down(things: list[dict[str, Any]]) -> None:
+    assert not [thing for thing in things if thing["kind"] == "Secret"]
+    secret = re.compile(r"PASSWORD|SECRET|TOKEN")
+    for _, spec in pods(things):
+        for container in spec["containers"]:
+            assert not [one for one in container.get("env", ()) if secret.search(one["name"]) and "value" in one]
+
+
+def test_the_base_names_no_cloud_and_no_storage_class() -> None:
+    text = "\n".join(path.read_text() for path in (DEPLOY / "base").glob("*.yaml"))
+    assert not re.search(r"storageClassName|ingressClassName|amazonaws|azure|gke|eks\.", text)
+
+
+def test_the_figures_are_those_of_the_guide(tmp_path: Path) -> None:
+    rows = {
+        cells[0].strip("` "): [cell.strip() for cell in cells[1:4]]
+        for line in TABLE.read_text().splitlines()
+        if line.startswith("| `") and len(cells := line.strip("| ").split("|")) >= 4
+    }
+    for name, spec in pods(built("production", tmp_path, "split")) + pods(built("production", tmp_path, "analysis")):
+        resources = spec["containers"][0]["resources"]
+        wanted = [resources["requests"]["cpu"], resources["requests"]["memory"], resources["limits"]["memory"]]
+        assert rows[name] == wanted, name
+
+
+def heap(container: dict[str, Any]) -> float:
+    """Cassandra's, in MiB."""
+    (given,) = (one["value"] for one in container["env"] if one["name"] == "MAX_HEAP_SIZE")
+    return float(given.removesuffix("M"))
+
+
+@pytest.mark.parametrize("more", [(), ("split",)])
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nothing_asks_for_less_than_was_measured_at_the_load_that_it_is_for(
+    tmp_path: Path, overlay: str, more: tuple[str, ...]
+) -> None:
+    things, measured = built(overlay, tmp_path, *more), sizing.shares(sizing.FOR[overlay])
+    for name, spec in pods(things):
+        (container,) = spec["containers"]
+        asked, share = sizing.of_container(container), measured[name]
+        less = sizing.HEAP - heap(container) if name == "cassandra" else 0
+        assert asked.cpu >= share.each, name
+        assert asked.memory >= share.rss - less, name
+        assert asked.most >= 1.25 * (share.rss_most - less), name
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_there_are_workers_partitions_and_room_on_disk_for_the_load(tmp_path: Path, overlay: str) -> None:
+    things, load = built(overlay, tmp_path), sizing.FOR[overlay]
+    config = settings_of(things)["data"]
+    settings = Settings.model_validate({name.removeprefix("STARLING_").lower(): config[name] for name in config})
+    assert settings.partitions >= sizing.partitions(load)
+    assert settings.workers_most >= sizing.shares(load)["worker"].replicas
+    assert settings.raw_retention_hours == 24 * sizing.RAW_DAYS
+    assert CLASSIFIED.retention_hours == 24 * sizing.CLASSIFIED_DAYS
+    (broker,) = (one for one in things if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "kafka")
+    (volume,) = broker["spec"]["volumeClaimTemplates"]
+    assert float(volume["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) >= sizing.disk(load)
+
+
+def test_pods_are_packed_where_they_fit() -> None:
+    assert sizing.packed([(0.5, 100)] * 3) == 3
+    assert sizing.packed([(0.47, 100)] * 4) == 2
+    assert sizing.packed([(0.1, 2000), (0.1, 2000), (0.1, 1500), (0.1, 1500)]) == 2
+    with pytest.raises(ValueError, match="more than a node has"):
+        sizing.packed([(1.0, 100)])

@@ -48,6 +48,7 @@ class Continuity:
         self._next: dict[TP, int] = {}
         self._assigned_anew: set[TP] = set()
         self._went_back: dict[TP, tuple[float, float]] = {}  # when first, when last
+        self._behind_at: dict[TP, int] = {}  # where the last look found records that had not come
         self._heard = monotonic()
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
 
@@ -133,8 +134,16 @@ class Continuity:
         await self._meet(partition)
         expected, end = self._next[partition], self._app.consumer.highwater(partition)
         if end is None or expected >= end:
+            self._behind_at.pop(partition, None)
             return
-        if await first_offset(self._settings, partition.topic, partition.partition, expected) is None:
+        # Records that were fetched this moment are on their way: what was dropped is still missing at the next look.
+        if self._behind_at.get(partition) != expected:
+            self._behind_at[partition] = expected
+            return
+        there = await first_offset(self._settings, partition.topic, partition.partition, expected)
+        if self._next[partition] != expected:
+            return
+        if there is None:
             self._next[partition] = end
         else:
             await self._go_back(partition, expected)

@@ -35,6 +35,4 @@ def import_files(*, files: Sequence[str], code: str, source: str, fresh: bool, a
     event = asyncio.run(Direct().event(code))
     if event.status not in TAKES:
         raise UserError(f"{code}: nothing is imported into an event that is {event.status}")
-    if not (event.keywords or event.accounts or event.boxes):
-        raise UserError(f"{code}: without keywords, accounts or boxes no post is its own")
     send(Job(files, AtOnce, source, fresh=fresh, importing=(code, event.version)), as_json=as_json)

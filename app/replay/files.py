@@ -63,6 +63,7 @@ def _object(url: str) -> Opened:
 
     try:
         client = fs.S3FileSystem(
+            endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
             connect_timeout=_PATIENCE_SECONDS,
             request_timeout=_PATIENCE_SECONDS,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3),

@@ -19,6 +19,7 @@ from app.domain.watchdog import words
 
 Level: TypeAlias = Literal["problem", "warning", "note", "fine"]
 _ORDER: tuple[Level, ...] = ("problem", "warning", "note", "fine")
+TROUBLE: tuple[Level, ...] = ("problem", "warning")  # that somebody should see to
 
 # Records of up to 64 posts: what a worker takes in a second or two is no lag.
 LAGGING = 200

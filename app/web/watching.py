@@ -16,9 +16,10 @@ from app.clients.lags import Lags
 from app.clients.reaching import CassandraReach
 from app.domain import coverage, newest
 from app.domain.coverage import Interval, SourceStatus, intervals_of, statuses_of
-from app.domain.diagnosis import Facts, Finding, diagnosis
+from app.domain.diagnosis import TROUBLE, Facts, Finding, diagnosis
 from app.domain.events import Event
 from app.domain.figures import Figures, Series, Span, figures, per_minute
+from app.domain.letters import kinds
 from app.domain.newest import Newest, NewPost
 from app.domain.presence import Holding, Process, holdings, processes
 from app.domain.strip import Strip, strips
@@ -89,8 +90,12 @@ class Watching:
         key = ("live", event.code, event.version, span, self._views.activity.of(event).posts)
         return self._keep(key, lambda: self._live(event, span))
 
+    def letter_kinds(self) -> list[tuple[str, int]]:
+        """Why letters are dead, and how many for each reason, the commonest first."""
+        return self._keep("letter kinds", lambda: kinds(list(self.letters.index.letters.values())))
+
     def glances(self) -> list[Glance]:
-        """All events that are not deleted, those that collect first."""
+        """All events that are not deleted, in the order in which they are looked at."""
         return self._keep("glances", self._glances)
 
     def findings(self, event: Event, facts: Facts | None = None) -> list[Finding]:
@@ -142,7 +147,7 @@ class Watching:
             worst = self.findings(event, facts)[0]
             rate = per_minute(activity, facts.now)
             found.append(Glance(event.code, event.name, event.status, activity.posts, rate, worst))
-        return sorted(found, key=lambda one: (one.status != "active", -one.per_minute, one.name.casefold()))
+        return looked_at(found)
 
     def _spent(self) -> list[Spent]:
         intervals = intervals_of(list(self._views.heard.items.values()))
@@ -173,6 +178,15 @@ class Watching:
         made = make()
         self._kept[key] = now, made
         return made
+
+
+def looked_at(glances: Iterable[Glance]) -> list[Glance]:
+    """Events that collect first; of these those with which something is wrong, be they ever so quiet, then by rate."""
+
+    def order(one: Glance) -> tuple[bool, bool, float, str]:
+        return one.status != "active", one.finding.level not in TROUBLE, -one.per_minute, one.name.casefold()
+
+    return sorted(glances, key=order)
 
 
 def newest_first(parts: Iterable[Newest], most: int) -> list[NewPost]:

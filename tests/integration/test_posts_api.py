@@ -143,8 +143,8 @@ def _pages(vera: Api, ed: Api) -> None:
     page = ed.send("GET", f"/events/flood/posts?{urlencode({'text': 'script'})}").body.decode()
     assert "<script>alert" not in page
     assert "&lt;<mark>script</mark>&gt;" in page
-    assert "Tag what this search finds" in page
-    assert "Tag what this search finds" not in vera.send("GET", "/events/flood/posts").body.decode()
+    assert "Write to what this search finds" in page
+    assert "Write to what this search finds" not in vera.send("GET", "/events/flood/posts").body.decode()
     wrong = vera.send("GET", f"/events/flood/posts?{urlencode({'text': chr(34)})}")
     assert wrong.status == 422
     assert 'role="alert"' in wrong.body.decode()

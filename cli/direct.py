@@ -70,15 +70,16 @@ class Direct:
         """Have the manager decide. A purge is waited for until its rows are gone. Raises NoAnswer."""
         fields = sorted(command.definition.given())
         detail: dict[str, Any] = {"fields": fields} if fields else {}
+        action = "own" if fields == ["owners"] else command.action  # as the API calls it
         try:
             answer = await event_commands.ask(self._settings, command)
         except event_commands.NoAnswer as unknown:
-            await self._note(command.action, command.code, detail | {"why": str(unknown)}, "failed")
+            await self._note(action, command.code, detail | {"why": str(unknown)}, "failed")
             raise
         if answer.accepted:
-            await self._note(command.action, command.code, detail | {"version": answer.version})
+            await self._note(action, command.code, detail | {"version": answer.version})
         else:
-            await self._note(command.action, command.code, detail | {"why": answer.message}, "refused")
+            await self._note(action, command.code, detail | {"why": answer.message}, "refused")
         return answer
 
     async def _note(self, action: str, target: str, detail: dict[str, Any], outcome: Fared = "done") -> None:

@@ -145,6 +145,21 @@ def clone(*, code: str, name: str, other: str | None, why: str, as_json: bool) -
     _say(f"created event {answer.code} (version {answer.version}, draft)", as_json=as_json)
 
 
+@event.command()
+@with_code
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@with_version
+@with_why
+@with_json
+def own(*, code: str, names: tuple[str, ...], version: int | None, why: str, as_json: bool) -> None:
+    """Say who owns CODE, all of them: they may delete and purge it, and say who owns it."""
+    with _invalid_is_refused(as_json=as_json):
+        owners = Definition(owners=names).checked()
+        command = new_command("edit", code, options.who(), why, definition=owners, expected_version=version)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"event {code} is owned by {', '.join(names)} (version {answer.version})", as_json=as_json)
+
+
 def _add_change(action: Action, done: str, about: str) -> None:
     """A command that changes nothing but the status."""
 

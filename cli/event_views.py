@@ -59,6 +59,7 @@ def print_event(event: Event, rematch: Iterable[str], refused: Iterable[str], *,
         ("start", cell(moment(event.start))),
         ("end", cell(moment(event.end))),
         ("hot", cell("yes" if event.hot else "")),
+        ("owners", cell(", ".join(event.owners))),
         ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
     ]
     pairs += [("rematch" if number == 0 else "", cell(line)) for number, line in enumerate(rematch)]

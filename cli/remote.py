@@ -406,6 +406,8 @@ def _request(command: Command) -> tuple[str, str, object, Query]:
     if command.action == "create":
         more: dict[str, Any] = {"code": command.code, "draft": command.draft, "rate": command.expected_rate}
         return "POST", "/events", New(**given, **more, rematch_since=since, why=why), ()
+    if given.keys() == {"owners"}:
+        return "PUT", f"{one}/owners", changes.Owned(**given, why=why), ()
     if command.action == "edit":
         return "PATCH", one, Edited(**given, why=why), ()
     if command.action == "delete":

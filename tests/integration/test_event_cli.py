@@ -130,6 +130,7 @@ def test_what_is_done_without_a_server_stands_in_the_audit_log(
     done(event("create", "Noted", "-k", "x", "--draft"))
     done(event("edit", "noted", "-k", "y, z"))
     assert event("pause", "noted").status == 1
+    done(event("own", "noted", "ben"))
     file = tmp_path / "events.yaml"
     file.write_text("events: [{code: noted, keywords: [w]}, {code: noted-too, name: Too, keywords: [v]}]")
     done(event("import", str(file)))
@@ -140,12 +141,13 @@ def test_what_is_done_without_a_server_stands_in_the_audit_log(
         one for one in reversed(entries) if one.target == "noted" or one.action in ("events.import", "events.refresh")
     ]
     assert {(one.who, one.by) for one in noted} == {("ada", "direct")}
-    assert [(one.action, one.outcome, one.detail) for one in noted][-6:] == [
+    assert [(one.action, one.outcome, one.detail) for one in noted][-7:] == [
         ("events.create", "done", {"fields": ["keywords", "name"], "version": 1}),
         ("events.edit", "done", {"fields": ["keywords"], "version": 2}),
         ("events.pause", "refused", {"why": "event 'noted' is draft: it cannot be paused"}),
+        ("events.own", "done", {"fields": ["owners"], "version": 3}),
         ("events.import", "done", {"events": ["noted: edit", "noted-too: create"]}),
-        ("events.delete", "done", {"version": 4}),
+        ("events.delete", "done", {"version": 5}),
         ("events.refresh", "done", {"events": sent}),
     ]
 

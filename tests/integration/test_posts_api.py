@@ -171,10 +171,11 @@ def _pages(vera: Api, ed: Api) -> None:
     assert 'dir="auto">mine</textarea>' in page
     assert 'name="was" value="other"' in page
     assert found_one(vera, post_id) == {"tags": ["by page", "late"], "note": "other"}
-    bulk = {"text": "number", "add": "page bulk"}
+    bulk = {"text": "number", "add": "page bulk", "note": "of them all"}
     begun = ed.send("POST", "/events/flood/posts", urlencode(bulk).encode(), media=media)
     assert begun.status == 303
     until(lambda: len(find(vera, tags="page bulk", most=100)["posts"]) == 38, "all are tagged by the page")
+    assert {one["annotation"]["note"] for one in find(vera, tags="page bulk", most=100)["posts"]} == {"of them all"}
 
 
 @scenarios.add

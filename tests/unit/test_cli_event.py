@@ -200,6 +200,20 @@ def test_an_edit_of_single_keywords_expects_the_version_that_it_read(run: Run, m
     assert manager.asked[-1].expected_version is None
 
 
+def test_what_it_looked_for_at_a_moment_is_told(run: Run, manager: Manager, flood: Event) -> None:
+    first = flood.history[0]
+    early = msgspec.structs.replace(first, at=first.at - timedelta(hours=2))
+    run("edit", flood.code, "-k", "dike")
+    stands = manager.standing[flood.code]
+    manager.standing[flood.code] = msgspec.structs.replace(stands, history=(early, *stands.history[1:]))
+    then = json.loads(run("history", flood.code, "--at", "1h", "--json").out)
+    assert (then["keywords"], then["status"], then["version"]) == (["boulder", "flood"], "active", 1)
+    assert "boulder, flood" in run("history", flood.code, "--at", "1h").out
+    assert "dike" in run("history", flood.code, "--at", "0s").out
+    assert run("history", flood.code, "--at", "3h").error == "event 'boulder-flood' did not exist then"
+    assert run("history", flood.code, "--at", "yesterday").error.startswith("--at 'yesterday' is no time")
+
+
 def test_owners_are_named_and_shown(run: Run, manager: Manager, flood: Event) -> None:
     assert run("own", flood.code, "ben", "ada").out == "event boulder-flood is owned by ben, ada (version 2)\n"
     assert manager.standing[flood.code].owners == ("ben", "ada")

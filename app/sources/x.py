@@ -183,6 +183,8 @@ class X:
             except msgspec.ValidationError:
                 # Nothing found is said, too: a time of which X says nothing has not been searched.
                 raise Broken(Trouble.HTTP, "X answered a search and did not say how much it found") from None
+            if meta.next_token and meta.next_token == place.page:
+                raise Broken(Trouble.HTTP, "X leads a search to the page that it has just given")
             place = Place(place.query, meta.next_token) if meta.next_token else Place(place.query + 1)
             if meta.result_count:
                 yield Found(body if b"\n" not in body else orjson.dumps(orjson.loads(body)), place)

@@ -228,6 +228,7 @@ class RuleKeeper:
         self._foreign = {}
         asked_ms = int(time() * 1000)  # what goes while X answers may have been read still
         page: dict[str, Any] = await self._client.get_rules()
+        came_by = None
         while True:
             listed = _rules_in(page)
             if not listed and (problems := _errors_in(page)):
@@ -242,6 +243,9 @@ class RuleKeeper:
             if not following:
                 self._seen_ms = asked_ms
                 return ours, len(self._foreign)
+            if following == came_by:
+                raise Broken(Trouble.HTTP, "X tells a page of its rules again and again")
+            came_by = following
             page = orjson.loads(await self._client.fetch("GET", RULES, {"pagination_token": following}))
 
     async def _add(self, rules: Sequence[Rule], outcome: _Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -446,6 +447,21 @@ async def test_rules_that_are_told_in_no_form_that_is_known_are_one_clear_line(
     assert told.value.trouble is Trouble.HTTP
 
 
+async def test_rules_that_are_told_in_a_circle_are_one_clear_line(x: X, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {"data": [{"id": "1", "value": "#a"}], "meta": {"next_token": "again"}}
+
+    async def get_rules(_: Client) -> Any:
+        return page
+
+    async def fetch(*_: Any) -> bytes:
+        return json.dumps(page).encode()
+
+    monkeypatch.setattr(Client, "get_rules", get_rules)
+    monkeypatch.setattr(Client, "fetch", fetch)
+    with pytest.raises(Broken, match="a page of its rules again and again"):
+        await x.select([event("e", "#a")], surely)
+
+
 @pytest.mark.parametrize("status", [200, 400, 422])
 async def test_a_look_at_the_rules_that_is_refused_has_seen_none_of_them_gone(fake: FakeX, x: X, status: int) -> None:
     await x.select([event("flood", "#flood")], surely)
@@ -738,6 +754,14 @@ async def test_a_search_that_does_not_say_how_much_it_found_has_searched_nothing
     fake.pages = [page]
     with pytest.raises(Broken, match="did not say how much it found"):
         [one async for one in x.search(x.asking([event("e", "#a")]), 0, 1000, Place())]
+
+
+async def test_a_search_that_is_led_in_a_circle_ends(fake: FakeX, x: X) -> None:
+    page = {"data": [{"id": "1"}], "meta": {"result_count": 1, "next_token": "1"}}
+    fake.pages = [page, page]
+    with pytest.raises(Broken, match="has just given"):
+        [one async for one in x.search(x.asking([event("e", "#a")]), 0, 1000, Place())]
+    assert len(fake.calls) == 2
 
 
 async def test_recent_search_goes_on_from_a_place(fake: FakeX, x: X) -> None:

@@ -78,9 +78,9 @@ def _of(listed: DataFrame, table: DataFrame) -> DataFrame:
 
 
 def _annotated(found: DataFrame, written: DataFrame) -> DataFrame:
-    """The posts with what people have written to them; most have nothing, so the posts stay where they are."""
+    """The posts with what people have written to them."""
     of_post = [*_KEY, "t_id"]
-    joined = found.join(f.broadcast(written.select(*of_post, "tags", "note")), of_post, "left")
+    joined = found.join(written.select(*of_post, "tags", "note"), of_post, "left")
     return joined.withColumn("tags", f.coalesce("tags", f.array().cast("array<string>")))
 
 

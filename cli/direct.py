@@ -95,7 +95,7 @@ class Direct:
         from app.web.api.files import imported  # noqa: PLC0415 - brings what few commands need
 
         try:
-            written = yamls.read(body.decode("utf-8-sig"))
+            written = yamls.read(body)
         except ValueError as wrong:
             raise UserError(str(wrong)) from None
         caller = Caller(name=who(), rank="admin", by="open")

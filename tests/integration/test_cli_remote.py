@@ -274,6 +274,12 @@ def test_keywords_are_tried(starling: Run, running: Chain) -> None:
     running.send(*[Raw(builders.line(post), 0) for post in posts])
     found = json.loads(done(starling("event", "preview", "-k", "landslide", "--since", "1h", "--json")))
     assert found["hits"] == 5
+    assert starling("event", "preview", "-k", "x", "--since", "now+2h").error.startswith(
+        "--since 'now+2h' is no moment"
+    )
+    more = starling("event", "preview", "-k", "x", "--posts", "20001")
+    assert more.error.startswith("a server reads at most 20,000 posts in 8 seconds; `starling --direct`")
+    done(starling("event", "preview", "-k", "landslide", "--since", "60w"))
 
 
 def test_what_was_heard_is_told(starling: Run, running: Chain) -> None:

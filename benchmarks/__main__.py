@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from app.errors import UserError
-from benchmarks import classification, end_to_end, growth, latency, memory, tracking
+from benchmarks import classification, end_to_end, growth, importing, latency, memory, tracking
 from benchmarks.data import TWEETS, NoPosts
 from benchmarks.lab import Lab, open_lab
 from benchmarks.report import Result, save, show
@@ -23,6 +23,10 @@ def _classification(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
 
 def _end_to_end(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
     return end_to_end.measure(lab, posts, 1 if quick else 3)
+
+
+def _import(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return importing.measure(lab, posts, 1 if quick else 5)
 
 
 def _growth(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
@@ -44,6 +48,7 @@ def _tracking(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
 SECTIONS: dict[str, Section] = {
     "classification": _classification,
     "end-to-end": _end_to_end,
+    "import": _import,
     "growth": _growth,
     "latency": _latency,
     "memory": _memory,

@@ -195,7 +195,7 @@ class Contest:
                 wait_for(f"{one.name} has joined", partial(self._joined, one, group), READY_SECONDS, 0.3)
         wait_calm([process for one in self.contestants for process in one.processes])
 
-    def run(self, one: Contestant, stream: Path, posts: int, skip: int = 0) -> Run:
+    def run(self, one: Contestant, stream: Path, posts: int, skip: int = 0, code: str = "") -> Run:
         """Feed a contestant, and measure until it has committed everything.
 
         It is held while the topic fills, so that neither the producer's pace nor what else runs on the machine decides
@@ -204,7 +204,7 @@ class Contest:
         before = one.cpu()
         one.signal(signal.SIGSTOP)
         try:
-            with subprocess.Popen(self.feeding(one, stream, posts, skip)) as feeding:
+            with subprocess.Popen(self.feeding(one, stream, posts, skip, code)) as feeding:
                 with suppress(subprocess.TimeoutExpired):
                     feeding.wait(HELD_SECONDS)
                 one.signal(signal.SIGCONT)
@@ -222,10 +222,10 @@ class Contest:
         """Return when a contestant has committed everything."""
         wait_for(f"{one.name} is through", lambda: self.through(one), DONE_SECONDS, 0.2)
 
-    def feeding(self, one: Contestant, stream: Path, posts: int, skip: int = 0) -> list[str]:
-        """The command that writes a part of a stream to its raw topic."""
+    def feeding(self, one: Contestant, stream: Path, posts: int, skip: int = 0, code: str = "") -> list[str]:
+        """The command that writes a part of a stream to its raw topic; with a code as an import into that event."""
         command = [sys.executable, "-m", "benchmarks.produce", one.settings.kafka, one.raw_topic, str(stream)]
-        return [*command, "--posts", str(posts), "--skip", str(skip), "--record", str(one.record)]
+        return [*command, "--posts", str(posts), "--skip", str(skip), "--record", str(one.record), "--event", code]
 
     def close(self) -> None:
         for one in self.contestants:

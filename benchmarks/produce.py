@@ -1,9 +1,11 @@
 """Fills raw_tweets from a stream, in a process of its own: as fast as it can, or at a rate.
 
     python -m benchmarks.produce BOOTSTRAP TOPIC FILE --posts N [--skip N] [--record N] [--rate R] [--tell FILE]
+        [--event CODE]
 
 At a rate it makes records as the tracker does: 64 posts, or what 100 ms brought. Posts whose numbers stand in `--tell`
-are told on stdout: number, received_at of their record. A stream that is too short begins again.
+are told on stdout: number, received_at of their record. With `--event` they are an import into that event. A stream
+that is too short begins again.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ def main() -> None:
     )
     partitions = len(producer.list_topics(arguments.topic).topics[arguments.topic].partitions)
     records = _paced(arguments) if arguments.rate else _at_once(arguments)
+    code = arguments.event
     for number, (received_at, posts) in enumerate(records):
-        headers = raw_headers("bench", "v1", received_at, "replay")
+        headers = raw_headers("bench", "v1", received_at, "import" if code else "replay", event=code)
         producer.produce(arguments.topic, b"\n".join(posts), headers=headers, partition=number % partitions)
         producer.poll(0)
     producer.flush()
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=int, default=64)
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--tell", type=Path)
+    parser.add_argument("--event", default="")
     return parser
 
 

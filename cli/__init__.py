@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from app.errors import NOT_REACHABLE, Unavailable, UserError
 from cli.service import on_this_machine
 
-# Command -> module; imported only when it is called, so that `starling --help` needs no Faust and no Spark.
+# Command -> module, and function where it has another name; imported only when it is called, so that
+# `starling --help` needs no Faust and no Spark.
 _COMMANDS = {
     "analyze": "cli.analyze",
     "completion": "cli.completion",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "down": "cli.stack",
     "event": "cli.event",
     "export": "cli.export",
+    "import": "cli.importing:import_files",
     "index": "cli.index",
     "infra": "cli.infra",
     "login": "cli.login",
@@ -53,7 +55,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+        module, _, function = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function or cmd_name.replace("-", "_"))
         return command
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, get_args
 import click
 from msgspec.structs import replace
 
-from app.domain.exports import Filters, Format, Network, Origin, Wish, manifest_name
+from app.domain.exports import Filters, Format, Network, Wish, manifest_name
+from app.domain.records import Origin
 from app.errors import UserError
 from cli.event_arguments import with_code, with_json
 from cli.event_options import is_relative, past_time, split_list

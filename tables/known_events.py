@@ -28,8 +28,9 @@ class KnownEvents:
         self.view: View[Event] = View(settings, full_name(EVENTS, settings), msgspec.json.Decoder(Event).decode)
         self._matcher: Matcher | None = None
         self._matcher_version = -1
-        # By `lately`, by the event that a record is for alone, and by how many changes had been made when it was heard.
-        self._wider: dict[tuple[str, str, int], Matcher] = {}
+        # By `lately`, by the event that a record is for alone, by how many changes had been made when it was heard, and
+        # by whether it is of an archive.
+        self._wider: dict[tuple[str, str, int, bool], Matcher] = {}
         self._wider_version = -1
         self._moments: list[int] = []
 
@@ -62,7 +63,7 @@ class KnownEvents:
         era = bisect_right(self._moments, record.wanted_at)
         if era == len(self._moments) and not record.lately and not record.event:
             return self.matcher()
-        key = record.lately, record.event, era
+        key = record.lately, record.event, era, record.origin == "import"
         found = self._wider.get(key)
         if found is None:
             if len(self._wider) >= MOST_MATCHERS:
@@ -76,6 +77,8 @@ class KnownEvents:
             if record.event not in ("", code):
                 continue
             heard = lately.as_heard(event, record.wanted_at)
+            if record.origin == "import" and record.event:
+                heard = lately.taking(heard)
             yield lately.widened(heard, min(named[code])) if code in named else heard
 
     def _knows(self, code: str, version: int) -> bool:

@@ -46,7 +46,7 @@ MEANING = {
     "bucket": "partition of the table in which it is stored",
     "matched": "what it matched (keyword, from:account, box:west,south,east,north), each with where it was found",
     "event_version": "version of the event that it was matched by",
-    "origin": "how it came: live, replay (of a file), rematch (heard again) or search (a gap filled)",
+    "origin": "how it came: live, replay (a file), import (an archive), rematch (heard again) or search (a gap filled)",
     "source": "the source that it came from",
     "received_at": "when it was received, UTC",
     "tags": "tags that people have given it",

@@ -57,7 +57,7 @@ OUR_COLUMNS = {
     "bucket": "text",
     "matched": "frozen<map<text, text>>",  # keyword -> where it was found, joined by ","
     "event_version": "int",
-    "origin": "text",  # live, replay, rematch or search
+    "origin": "text",  # live, replay, import, rematch or search
     "source": "text",
     "received_at": "timestamp",
 }

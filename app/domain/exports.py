@@ -18,11 +18,11 @@ from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.moments import in_utc
 from app.domain.periods import ever
+from app.domain.records import Origin
 from app.domain.searching import check_tag
 
 Format: TypeAlias = Literal["jsonl", "raw", "csv", "parquet", "gexf", "ids"]
 Network: TypeAlias = Literal["mentions", "retweets", "hashtags"]
-Origin: TypeAlias = Literal["live", "replay", "rematch", "search"]
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled", "removed", "expired"]
 
 WITH_COLUMNS = ("jsonl", "csv", "parquet")

@@ -17,6 +17,7 @@ from app.domain.heard import active_spans, to_ms
 
 # How long an edit counts as lately: X's old rules go 30 s after it, and a stream that lags 30 s behind is given up.
 SECONDS = 60.0
+TAKES = ("draft", "active", "paused", "stopped")  # statuses in which an event takes what is imported for it
 MOST_EVENTS = 200  # in one header
 _FIELDS = ("keywords", "accounts", "boxes", "languages")
 
@@ -92,6 +93,11 @@ def as_heard(event: Event, at: int) -> Event:
     if event.status in ("paused", "stopped") and any(start <= at < end for start, end in active_spans(event, at + 1)):
         return replace(wide, status="active")
     return wide
+
+
+def taking(event: Event) -> Event:
+    """The event as one that an archive is imported for: it need not collect for that, only stand."""
+    return replace(event, status="active") if event.status in TAKES else event
 
 
 def became(event: Event) -> int:

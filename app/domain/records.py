@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.domain.moments import in_range
 
 Headers: TypeAlias = list[tuple[str, bytes]]
-Origin: TypeAlias = Literal["live", "replay", "rematch", "search"]
+Origin: TypeAlias = Literal["live", "replay", "import", "rematch", "search"]
 Cause: TypeAlias = Literal["unreadable", "too large", "not storable", "no command"]  # of a dead letter
 
 _ORIGINS = get_args(Origin)
@@ -34,7 +34,7 @@ class RawRecord(Struct, frozen=True):
     again: bool = False  # a dead letter that somebody has sent once more
     generation: int = 0  # of the lease of the tracker that sent it; 0: no tracker has
     as_of: int | None = None  # it belongs to the events as they were then, where that is not when it was received
-    event: str = ""  # code of the event whose wish to hear the past it answers: it belongs to no other
+    event: str = ""  # code of the event whose wish to hear the past it answers, or that it is imported for: of no other
     filtered: bool = False  # the tracker kept only what events wanted then, of a source that hands over all
 
     @property

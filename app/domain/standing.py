@@ -1,6 +1,6 @@
 """Which rows of a batch may be written where a post of an event came twice: by the live path, and by hearing the past.
 
-A rematch, a search, a dead letter that is sent once more, and what two trackers send around a hand-over
+A rematch, a search, an import, a dead letter that is sent once more, and what two trackers send around a hand-over
 (`app.domain.holders`) bring posts that may stand already: these stay as they are, and are not counted again. Who came
 first stays: on `classified_tweets` the copies of a post lie in one partition and thus have an order, and what was
 decided once is decided the same way when records are read again, since the row that was written then stands. (Of a dead
@@ -18,6 +18,8 @@ from app.domain.rows import Key, Row
 
 T = TypeVar("T")
 
+PAST = ("rematch", "search", "import")  # origins of posts that may have come before, by another way
+
 
 class Standing(Struct, frozen=True):
     """How a row that stands came there."""
@@ -29,16 +31,20 @@ class Standing(Struct, frozen=True):
 
 def yields(row: Row) -> bool:
     """Whether it may have been stored before, by another way."""
-    return row.line.again or row.line.origin in ("rematch", "search")
+    return row.line.again or row.line.origin in PAST
 
 
 def left(rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing]) -> list[tuple[T, Row]]:
     """The rows, each with what belongs to it, without those whose post stands already or comes earlier among them."""
     known = dict(standing)
     kept = []
+    taken: set[Key] = set()
     for place, row in rows:
         before = known.get(row.key)
+        if row.line.origin == "import" and row.key in taken:
+            continue  # an archive has many a post twice
         if before is None or _is_own(row, before):
+            taken.add(row.key)
             known[row.key] = Standing(row.line.origin, row.version, row.line.received_at)
             kept.append((place, row))
     return kept
@@ -49,7 +55,7 @@ def _is_own(row: Row, before: Standing) -> bool:
     origin = row.line.origin
     if row.line.again:
         return False  # which of several it is that stands cannot be told
-    if origin in ("rematch", "search"):
+    if origin in PAST:
         # Of the same raw record; and the event's version grows with each wish: what is older was written by an older
         # rematch. What a source was asked for names no wish.
         same = before.received_at == row.line.received_at

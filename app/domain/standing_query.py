@@ -47,6 +47,8 @@ class Sieve:
         count = 0
         wanted: dict[str, list[Shown]] = {}
         for record in records:
+            if record.event:
+                continue  # of the past: that event has asked for it, or it is imported
             for line in record.lines:
                 try:
                     posts = read(line)

@@ -135,7 +135,7 @@ class Trial:
         return True
 
     def _selection(self, record: RawRecord) -> Selection:
-        if record.origin == "replay":
+        if record.origin in ("replay", "import"):
             return "file"
         if record.source in X_SOURCES:
             return "rules"

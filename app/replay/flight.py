@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from app.domain.records import Headers, raw_headers
+from app.domain.records import Headers
 from app.errors import Unavailable
 from app.replay.packing import Record
 
@@ -32,7 +32,7 @@ class Flight:
         sender: AIOKafkaProducer,
         topic: str,
         partitions: int,
-        source: str,
+        headers: Callable[[int], Headers],
         stopping: asyncio.Event,
         patience: float = GIVE_UP_SECONDS,
     ) -> None:
@@ -41,7 +41,7 @@ class Flight:
         self._topic = topic
         self._partitions = partitions
         self._next = random.randrange(partitions)  # noqa: S311 -- small files shall not all go to the first
-        self._source = source
+        self._headers = headers
         self._stopping = stopping
         self._patience = patience
         self._moved_at = time.monotonic()
@@ -57,7 +57,7 @@ class Flight:
             if self._stopping.is_set():
                 return
         received_ms = int((time.time() - (time.monotonic() - record.since)) * 1000)
-        future = await self._hand_over(record, raw_headers(self._source, "jsonl", received_ms, "replay"))
+        future = await self._hand_over(record, self._headers(received_ms))
         if future is not None:
             self._flying.append((future, record))
             self._bytes += len(record.value)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
-import stat
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import orjson
 
 from app.errors import UserError
+from app.replay.files import HEAD_BYTES, Address, opened
 from app.topics import MAX_RECORD_BYTES
 
 # Room for the headers, and for those of the classified record that the post becomes part of.
 LINE_LIMIT = MAX_RECORD_BYTES - 64 * 1024
 SAMPLE_LINES = 20
-HEAD_BYTES = 64 * 1024
 _CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -44,26 +41,15 @@ class Line(NamedTuple):
 class JsonLines:
     """An open file. Raises UserError, in one line, where it cannot be read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            raw = path.open("rb", buffering=0)
-            status = os.fstat(raw.fileno())
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file") from None
-        except OSError as error:
-            raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-        self._raw = raw
-        if not stat.S_ISREG(status.st_mode):
-            raw.close()
-            raise UserError(f"{path}: not a regular file")
-        self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
-        start = raw.read(len(_GZIP))
-        raw.seek(0)
-        if path.suffix == ".gz" and self.size and start != _GZIP:
-            raw.close()
-            raise UserError(f"{path}: not gzip, in spite of its name")
-        self._unpacked = io.BufferedReader(_Unpacked(raw) if start == _GZIP else raw, _CHUNK)
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.key, self.name, self._raw, self.size, self.mtime_ns, self._head = opened(address)
+        start = self._head(len(_GZIP))
+        if self.name.endswith(".gz") and self.size and start != _GZIP:
+            self._raw.close()
+            raise UserError(f"{address}: not gzip, in spite of its name")
+        source = _Unpacked(self._raw) if start == _GZIP else cast(io.RawIOBase, self._raw)
+        self._unpacked = io.BufferedReader(source, _CHUNK)
 
     def __enter__(self) -> JsonLines:
         return self
@@ -74,12 +60,12 @@ class JsonLines:
 
     @property
     def consumed(self) -> int:
-        """Bytes of the file on disk that were read so far."""
+        """Bytes of the file, as it is kept, that were read so far."""
         return self._raw.tell()
 
     def fingerprint(self, length: int = HEAD_BYTES) -> tuple[int, str]:
-        """How many first bytes on disk were looked at, and their digest."""
-        head = os.pread(self._raw.fileno(), min(length, self.size), 0)
+        """How many first bytes, as they are kept, were looked at, and their digest."""
+        head = self._head(min(length, self.size))
         return len(head), hashlib.sha256(head).hexdigest()
 
     def check(self) -> None:
@@ -92,7 +78,7 @@ class JsonLines:
             if count + 1 >= SAMPLE_LINES:
                 break
         if first:
-            raise UserError(f"{self.path}: is not JSONL at line {first}")
+            raise UserError(f"{self.address}: is not JSONL at line {first}")
 
     def starts_a_line(self, place: Place) -> bool:
         """Whether a line, or the end of the file, is at the place."""
@@ -124,9 +110,9 @@ class JsonLines:
                 elif data and not data.isspace():
                     yield Line(data, Place(number, offset), size)
         except EOFError:
-            raise UserError(f"{self.path}: bad file at line {number + 1}: the gzip data ends too early") from None
+            raise UserError(f"{self.address}: bad file at line {number + 1}: the gzip data ends too early") from None
         except (OSError, zlib.error) as error:
-            raise UserError(f"{self.path}: bad file at line {number + 1}: {error}") from None
+            raise UserError(f"{self.address}: bad file at line {number + 1}: {error}") from None
 
     def _skip_line(self) -> int:
         skipped = 0
@@ -140,7 +126,7 @@ class JsonLines:
 class _Unpacked(io.RawIOBase):
     """Gzip data unpacked bit by bit: what stands before a fault can still be read, as GzipFile.read has it not."""
 
-    def __init__(self, raw: io.FileIO) -> None:
+    def __init__(self, raw: BinaryIO) -> None:
         self._gzip = gzip.GzipFile(fileobj=raw)
 
     def readable(self) -> bool:

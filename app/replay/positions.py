@@ -49,8 +49,8 @@ _decode = msgspec.json.Decoder(Position).decode
 class PositionFile:
     """The remembered position of a file; locked while it is open, so that two replays do not mix theirs."""
 
-    def __init__(self, directory: Path, target: str, path: Path) -> None:
-        self._path = str(path.resolve())
+    def __init__(self, directory: Path, target: str, file: JsonLines) -> None:
+        self._path = file.key
         name = hashlib.sha256(f"{target}\0{self._path}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
         self._file = directory / f"{name}.json"
         self._lock: IO[bytes]
@@ -60,7 +60,7 @@ class PositionFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
-            raise UserError(f"{path}: another `starling replay` of this file is running") from None
+            raise UserError(f"{file.address}: another process sends this file") from None
         except OSError as error:
             raise UserError(f"{directory}: positions cannot be kept here: {error.strerror}") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -13,12 +12,15 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, field
 
 from app.clients.kafka import admin, producer, unreachable
+from app.domain.records import Headers, raw_headers
 from app.errors import Unavailable, UserError
+from app.replay.files import Address
 from app.replay.flight import Flight
 from app.replay.lines import LINE_LIMIT, JsonLines, Place
 from app.replay.pacing import Pace
 from app.replay.packing import Packer, Record
 from app.replay.positions import PositionFile
+from app.replay.tables import open_lines
 from app.settings import Settings, state_dir
 from app.topics import RAW, full_name
 
@@ -28,13 +30,14 @@ _SHORTEST_SLEEP = 0.001  # about the clock of an event loop; the pace evens it o
 
 
 class Job(NamedTuple):
-    """What to replay, and how."""
+    """What to send, and how."""
 
-    files: Sequence[Path]
+    files: Sequence[Address]
     pace: Callable[[], Pace]  # a new one for each file
     source: str = "replay"
     loop: bool = False
     fresh: bool = False
+    importing: tuple[str, int] | None = None  # code and version of the only event that it is for; None: a replay
 
 
 class Reached(Struct):
@@ -74,7 +77,9 @@ class Replay:
         self._job = job
         self._listener = listener
         self._topic = full_name(RAW, settings)
+        self._only = [job.importing[0]] if job.importing else []
         self._stopping = asyncio.Event()
+        self._received_ms = 0
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -83,7 +88,7 @@ class Replay:
     async def run(self) -> None:
         """Send all files. Raises Unavailable or UserError."""
         for path in self._job.files:
-            with JsonLines(path) as file:
+            with open_lines(path) as file:
                 file.check()
         async with admin(self._settings) as client:
             try:
@@ -91,14 +96,26 @@ class Replay:
             except KafkaError as error:
                 raise unreachable(self._settings, error) from None
         async with producer(self._settings) as sender:
-            flight = Flight(sender, self._topic, await self._partitions(sender), self._job.source, self._stopping)
+            flight = Flight(sender, self._topic, await self._partitions(sender), self._headers, self._stopping)
             began = time.monotonic()
             try:
-                await self._send_all(flight, f"{cluster}\0{self._topic}")
+                await self._send_all(flight, "\0".join([str(cluster), self._topic, *self._only]))
             finally:
                 self.sent.interrupted = self._stopping.is_set()
                 self.sent.seconds = round(time.monotonic() - began, 3)
                 self.sent.rate = round(self.sent.lines / max(self.sent.seconds, 0.001), 1)
+
+    def _headers(self, received_ms: int) -> Headers:
+        """Of a record. An import names the event's version, so that a worker waits until it knows it.
+
+        Each of its records has a time of its own: by that a copy of a post is told from the post read once more.
+        """
+        if self._job.importing is None:
+            return raw_headers(self._job.source, "jsonl", received_ms, "replay")
+        code, version = self._job.importing
+        self._received_ms = max(received_ms, self._received_ms + 1)
+        headers = raw_headers(self._job.source, "jsonl", self._received_ms, "import", event=code)
+        return [*headers, ("lately", f"{code}:{version}".encode())]
 
     async def _partitions(self, sender: AIOKafkaProducer) -> int:
         try:
@@ -111,7 +128,7 @@ class Replay:
         while True:
             before = self.sent.lines
             for path in self._job.files:
-                with JsonLines(path) as file, PositionFile(state_dir() / "replay", target, path) as kept:
+                with open_lines(path) as file, PositionFile(state_dir() / "replay", target, file) as kept:
                     place = Place() if fresh else self._begin(file, kept)
                     if place is not None:
                         await self._send_file(file, kept, place, flight)
@@ -129,16 +146,16 @@ class Replay:
         if position is None:
             return Place()
         if not position.fits(file) or not file.starts_a_line(position.place):
-            self._listener.note(f"{file.path}: has changed since it was replayed, starts over")
+            self._listener.note(f"{file.address}: has changed since it was sent, starts over")
             return Place()
         if position.done and position.size == file.size:
             if self._job.loop:
                 return Place()
-            self._listener.note(f"{file.path}: sent already, up to line {position.line}; --fresh sends it again")
-            self.sent.files[str(file.path)] = Reached(position.line, finished=True)
+            self._listener.note(f"{file.address}: sent already, up to line {position.line}; --fresh sends it again")
+            self.sent.files[str(file.address)] = Reached(position.line, finished=True)
             return None
         if position.line:
-            self._listener.note(f"{file.path}: resumes at line {position.line + 1}; --fresh starts over")
+            self._listener.note(f"{file.address}: resumes at line {position.line + 1}; --fresh starts over")
         return position.place
 
     async def _send_file(self, file: JsonLines, kept: PositionFile, place: Place, flight: Flight) -> None:
@@ -165,7 +182,7 @@ class Replay:
         finally:
             flight.forget()
             kept.write(file, reached, done=finished)
-            self.sent.files[str(file.path)] = Reached(reached.line, finished)
+            self.sent.files[str(file.address)] = Reached(reached.line, finished)
             if self._stopping.is_set():
                 self._listener.note(_stopped(file, reached))
 
@@ -208,9 +225,9 @@ class Replay:
     def _skip(self, file: JsonLines, end: Place, size: int) -> None:
         self.sent.skipped += 1
         self._listener.note(
-            f"{file.path}: line {end.line} skipped: {size:,} bytes, a record holds {LINE_LIMIT:,} at most"
+            f"{file.address}: line {end.line} skipped: {size:,} bytes, a record holds {LINE_LIMIT:,} at most"
         )
 
 
 def _stopped(file: JsonLines, reached: Place) -> str:
-    return f"{file.path}: stopped after line {reached.line}; the same command goes on from there"
+    return f"{file.address}: stopped after line {reached.line}; the same command goes on from there"

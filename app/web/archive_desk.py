@@ -44,7 +44,7 @@ class FoundPost(Struct, frozen=True, kw_only=True):
     """A post that was found: as it is shown, how it came, what people have written to it."""
 
     post: shown.Shown
-    origin: str  # live, replay, rematch or search
+    origin: str  # live, replay, import, rematch or search
     event_version: int  # for which it was matched
     annotation: Annotation
 

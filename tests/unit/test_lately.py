@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from msgspec.structs import replace
+
 from app.domain import lately
 from app.domain.decisions import Command, decide
 from app.domain.events import Definition, Event
 from app.domain.heard import to_ms
-from app.domain.lately import Lately, as_heard, moments, read, widened
+from app.domain.lately import Lately, as_heard, moments, read, taking, widened
 
 
 def edited(*definitions: Definition) -> Event:
@@ -111,3 +113,11 @@ def test_an_event_that_has_ended_takes_what_was_heard_before() -> None:
 def test_changes_of_what_is_selected_are_moments_and_others_are_not() -> None:
     event = edited(Definition(keywords=("three",)), Definition(name="another name"))
     assert moments([event]) == [changed_at(event, 2)]
+
+
+def test_whatever_stands_takes_what_is_imported_for_it() -> None:
+    event = edited()
+    for status in ("draft", "active", "paused", "stopped"):
+        assert taking(replace(event, status=status)).status == "active"
+    for status in ("archived", "deleted", "purging"):
+        assert taking(replace(event, status=status)).status == status

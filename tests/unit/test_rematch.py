@@ -136,12 +136,13 @@ def kept(*rows: Row, standing: Standing | None = None) -> list[int]:
 
 
 LIVE, AGAIN, SEARCH = row("live"), row("rematch", rematch=7), row("search", received_at=5)
+IMPORT = row("import", received_at=5)
 WISHED = row("rematch", received_at=5)  # what a source was asked for names no wish
 TRACKED = row("live", generation=3, received_at=5)
 
 
 def test_only_what_hears_the_past_yields() -> None:
-    assert [yields(one) for one in (LIVE, row("replay"), AGAIN, SEARCH)] == [False, False, True, True]
+    assert [yields(one) for one in (LIVE, row("replay"), AGAIN, SEARCH, IMPORT)] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,10 @@ def test_only_what_hears_the_past_yields() -> None:
         (SEARCH, Standing("rematch", 9, 5), False),
         (SEARCH, Standing("search", 9, 5), True),
         (SEARCH, Standing("search", 9, 4), False),
+        (IMPORT, None, True),
+        (IMPORT, Standing("import", 9, 5), True),  # itself, before a kill
+        (IMPORT, Standing("import", 9, 4), False),  # of another record of the archive
+        (IMPORT, Standing("live", 9, 5), False),
         (LIVE, Standing("live", 3, 4), True),
         (LIVE, Standing("search", 3, 4), True),
         (LIVE, Standing("rematch", 3, 4), False),
@@ -181,4 +186,5 @@ def test_of_the_copies_in_a_batch_the_first_way_stays() -> None:
     assert kept(AGAIN, LIVE) == [0]
     assert kept(LIVE, row("live", offset=4)) == [0, 1]
     assert kept(AGAIN, row("rematch", rematch=7, offset=4)) == [0, 1]
+    assert kept(IMPORT, row("import", received_at=5, offset=0)) == [0]
     assert kept(AGAIN, row("rematch", rematch=10, version=10, offset=4)) == [0]

@@ -226,12 +226,12 @@ def posts(tmp_path: Path) -> Path:
 
 
 def keep(tmp_path: Path, path: Path, place: Place, done: bool = False) -> None:
-    with JsonLines(path) as file, PositionFile(tmp_path / "replay", TARGET, path) as kept:
+    with JsonLines(path) as file, PositionFile(tmp_path / "replay", TARGET, file) as kept:
         kept.write(file, place, done=done)
 
 
 def kept_place(tmp_path: Path, path: Path, target: str = TARGET) -> Position | None:
-    with PositionFile(tmp_path / "replay", target, path) as kept:
+    with JsonLines(path) as file, PositionFile(tmp_path / "replay", target, file) as kept:
         return kept.read()
 
 
@@ -283,10 +283,11 @@ def test_a_position_that_cannot_be_read_is_none(tmp_path: Path, posts: Path, con
 
 def test_two_replays_of_a_file_at_once_are_refused(tmp_path: Path, posts: Path) -> None:
     with (
-        PositionFile(tmp_path / "replay", TARGET, posts),
-        pytest.raises(UserError, match="another `starling replay` of this file is running"),
+        JsonLines(posts) as file,
+        PositionFile(tmp_path / "replay", TARGET, file),
+        pytest.raises(UserError, match="another process sends this file"),
     ):
-        PositionFile(tmp_path / "replay", TARGET, posts)
+        PositionFile(tmp_path / "replay", TARGET, file)
 
 
 class Producer:
@@ -299,7 +300,7 @@ class Producer:
     async def send(self, _: str, value: bytes, *, partition: int, headers: Any) -> asyncio.Future[None]:
         if self.failures:
             raise self.failures.pop(0)
-        assert dict(headers).keys() == {"source", "format", "received_at", "origin"}
+        assert dict(headers).keys() == {"received_at"}
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.taken.append((value, partition, future))
         return future
@@ -314,7 +315,7 @@ class Started:
         self.producer = Producer()
         self.stopping = asyncio.Event()
         self.confirmed: list[int] = []
-        self.flight = Flight(self.producer, "raw", 3, "test", self.stopping, patience)
+        self.flight = Flight(self.producer, "raw", 3, lambda at: [("received_at", b"%d" % at)], self.stopping, patience)
         self.flight.on_confirmed = lambda record: self.confirmed.append(record.end.line)
 
 

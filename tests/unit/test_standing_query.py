@@ -10,9 +10,9 @@ from app.domain.standing_query import MOST_QUERY, Sieve, query_of
 from tests import builders
 
 
-def record(*texts: str) -> RawRecord:
+def record(*texts: str, event: str = "") -> RawRecord:
     lines = [builders.line(builders.status(text, id=7 + n)) for n, text in enumerate(texts)]
-    return RawRecord("raw", 0, 0, b"\n".join([*lines, b"{broken", b"", b'{"delete": {}}']), 5, "bluesky")
+    return RawRecord("raw", 0, 0, b"\n".join([*lines, b"{broken", b"", b'{"delete": {}}']), 5, "bluesky", event=event)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,8 @@ def test_an_event_is_followed_whatever_its_status() -> None:
         "a"
         in Sieve({"a": Event(code="e", name="e", status="draft", keywords=("flood",))}).sift([record("flood")]).wanted
     )
+
+
+def test_what_an_event_hears_of_the_past_is_nothing_that_comes_now() -> None:
+    found = Sieve({"a": query_of("flood")}).sift([record("flood", event="e")])
+    assert (found.posts, found.wanted) == (0, {})

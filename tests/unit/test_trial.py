@@ -117,10 +117,11 @@ def test_a_sample_is_counted_up_and_says_how_sure_it_is() -> None:
     assert "50 of about 500 posts were read" in found.cannot_tell[-1]
 
 
-def test_what_the_posts_cannot_tell_is_told() -> None:
+@pytest.mark.parametrize("origin", ["replay", "import"])
+def test_what_the_posts_cannot_tell_is_told(origin: str) -> None:
     records = [
         record(0, status(0, "flood"), source="x"),
-        record(1, status(1, "flood"), status(2, "sun"), source="test", origin="replay"),
+        record(1, status(1, "flood"), status(2, "sun"), source="test", origin=origin),
         record(2, status(3, "flood"), at=START + HOUR),
     ]
     whole = tried(["flood"], records)

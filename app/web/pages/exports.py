@@ -7,8 +7,9 @@ from typing import get_args
 from msgspec import Struct
 
 from app.domain.columns import EXPORTED
-from app.domain.exports import Filters, Format, Network, Origin, Wish
+from app.domain.exports import Filters, Format, Network, Wish
 from app.domain.people import Right
+from app.domain.records import Origin
 from app.web.api.exports import take_back
 from app.web.forms import items, moment
 from app.web.problems import Failed

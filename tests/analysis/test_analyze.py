@@ -183,6 +183,7 @@ def test_a_picture_of_an_event_that_nobody_knows_says_so(
     assert "What was heard of the event is not known" in drawn[0].texts[-1].get_text()
 
 
+@pytest.mark.timeout(600)  # it starts a Spark of its own
 def test_a_terminal_sees_how_far_spark_is(stored: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in environment(stored).items():
         monkeypatch.setenv(name, value)

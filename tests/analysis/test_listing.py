@@ -38,6 +38,7 @@ def split(text: str) -> list[str]:
     return parts
 
 
+@pytest.mark.timeout(600)  # it starts a Spark of its own
 def test_it_counts_the_words_of_the_table(stack: Stack, made: list[Row], tmp_path: Path) -> None:
     free = Settings.model_validate(stack.addresses)
     named = "SELECT keyspace_name FROM system_schema.keyspaces"
@@ -65,7 +66,7 @@ def test_it_counts_the_words_of_the_table(stack: Stack, made: list[Row], tmp_pat
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=480,
             check=False,
         )
     assert (out / "_SUCCESS").exists(), ran.stdout + ran.stderr

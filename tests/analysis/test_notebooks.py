@@ -58,6 +58,7 @@ def wired(stored: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
+@pytest.mark.timeout(900)  # a notebook is a Spark of its own and up to twenty analyses, one after the other
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_runs(path: Path, wired: Path) -> None:
     notebook = read(path)

@@ -89,7 +89,7 @@ def test_any_text_can_be_a_label(spark: SparkSession, monkeypatch: pytest.Monkey
     for families in (plots._FAMILIES, ("No Such Font",)):
         monkeypatch.setattr(plots, "_FAMILIES", families)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             picture = plot("word-count", words, "$sandy$_{", unknown("$why$"))
             picture._repr_png_()
         assert picture.rows == len(odd)

@@ -12,6 +12,7 @@ COPY agents agents
 COPY tables tables
 COPY analysis analysis
 COPY cli cli
+COPY notebooks notebooks
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
  && /opt/build/bin/pip --python /opt/starling/bin/python install --no-cache-dir --no-deps /tmp/wheel/*.whl
 

@@ -68,8 +68,8 @@ class Provisioning:
     def _tell(self, outcome: Outcome) -> None:
         for change in outcome.changed:
             log.info("provisioned", extra={"change": change, "dry_run": self.dry_run})
-        before = next((one.trouble for one in self.last.roles if one.name == outcome.name), "") if self.last else ""
-        if outcome.trouble and outcome.trouble != before:
+        before = {(one.name, one.trouble) for one in self.last.roles} if self.last else set()
+        if outcome.trouble and (outcome.name, outcome.trouble) not in before:
             log.warning("a role cannot be provisioned", extra={"role": outcome.role, "why": outcome.trouble})
 
     def show(self, outcomes: Iterable[Outcome]) -> None:

@@ -15,6 +15,9 @@
     catalogue   all of them by name
     results     what was found, as rows or as a file
     run         one analysis from name to rows
+    progress    how far Spark is
+    plots       what was found as a picture; `drawing` is how each is drawn, `layout` where the nodes of networks stand,
+                `caveats` what a picture says of how complete it is
 
 No worker imports any of this: what collects needs no Spark.
 """

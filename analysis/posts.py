@@ -14,10 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from analysis.session import keyspace
-from app.domain.columns import COLUMNS
+from app.domain.columns import COLUMNS, EXPORTED
 from app.domain.heard import to_ms
 from app.errors import UserError
-from app.schema import EVENT_BUCKET, TWEET
+from app.schema import ANNOTATION, EVENT_BUCKET, TWEET
 
 FORMAT = "org.apache.spark.sql.cassandra"
 EVENTS = "events"
@@ -38,11 +38,12 @@ def posts(
     """Posts of one or several events (their codes), made from `since` on and before `until` (UTC if without a zone).
 
     A post of several events is there once for each. With `distinct` it is there once, with what the first of them
-    (by code) has stored, and a column `events` that lists them all. Raises UserError for a column that there is not.
+    (by code) has stored, and a column `events` that lists them all. The columns `tags` and `note`, where they are asked
+    for, have what people have written to the post. Raises UserError for a column that there is not.
     """
     wanted = list(columns)
-    if unknown := [name for name in wanted if name not in COLUMNS]:
-        near = get_close_matches(unknown[0], COLUMNS, 1)
+    if unknown := [name for name in wanted if name not in EXPORTED]:
+        near = get_close_matches(unknown[0], EXPORTED, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"posts have no column {unknown[0]!r}{hint}")
     # The connector refuses a condition on a key that it joins by. So none may reach the join: Spark carries none over
@@ -51,8 +52,9 @@ def posts(
         f.concat("event_name", f.lit("")).alias("event_name"), "bucket"
     )
     spread = listed.repartition(_TASKS * spark.sparkContext.defaultParallelism, *_KEY)
-    joined = spread.join(_table(spark, TWEET), list(_KEY)).where(f.spark_partition_id() >= 0)
-    found = _within(joined, since, until)
+    found = _within(_of(spread, _table(spark, TWEET)), since, until)
+    if not set(wanted) <= set(COLUMNS):
+        found = _annotated(found, _of(spread, _table(spark, ANNOTATION)))
     return _once(found, wanted) if distinct else found.select(*wanted)
 
 
@@ -68,6 +70,18 @@ def buckets(
     if until is not None:
         found = found.where(begin < _ms(until))
     return found
+
+
+def _of(listed: DataFrame, table: DataFrame) -> DataFrame:
+    """What a table has in the partitions that are listed."""
+    return listed.join(table, list(_KEY)).where(f.spark_partition_id() >= 0)
+
+
+def _annotated(found: DataFrame, written: DataFrame) -> DataFrame:
+    """The posts with what people have written to them."""
+    of_post = [*_KEY, "t_id"]
+    joined = found.join(written.select(*of_post, "tags", "note"), of_post, "left")
+    return joined.withColumn("tags", f.coalesce("tags", f.array().cast("array<string>")))
 
 
 def _within(found: DataFrame, since: datetime | None, until: datetime | None) -> DataFrame:

@@ -6,6 +6,7 @@ Spark itself would write many files, on whatever machine a task runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -39,29 +40,36 @@ def rows(found: DataFrame) -> Iterator[Row]:
         yield tuple(_utc(value) if isinstance(value, datetime) else value for value in row)
 
 
-def check_place(out: Path) -> None:
-    """Raise UserError unless a result can be written there."""
-    if out.suffix not in _WRITERS:
-        raise UserError(f"{out.name} must end with {' or '.join(_WRITERS)}: that says what file it is to be")
+def check_place(out: Path, others: Sequence[str] = ()) -> None:
+    """Raise UserError unless a result can be written there; `others` are endings of what is no table."""
+    endings = [*_WRITERS, *others]
+    if out.suffix not in endings:
+        raise UserError(f"{out.name} must end with {' or '.join(endings)}: that says what file it is to be")
     if out.exists():
         raise UserError(f"{out} exists; remove it, or choose another name")
     if not out.parent.is_dir():
         raise UserError(f"there is no directory {out.parent}")
 
 
-def write(found: DataFrame, out: Path) -> int:
-    """Write all rows into a new file, CSV or Parquet by its name; how many they were. Raises UserError.
-
-    Nothing has the name before it is whole. CSV is as exports have it: no text is a formula to a spreadsheet.
-    """
-    check_place(out)
+@contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """Where to write, so that nothing has its final name before it is whole."""
     part = out.with_name(f"{out.name}.part")
     try:
-        written = _WRITERS[out.suffix](found, part)
+        yield part
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return written
+
+
+def write(found: DataFrame, out: Path) -> int:
+    """Write all rows into a new file, CSV or Parquet by its name; how many they were. Raises UserError.
+
+    CSV is as exports have it: no text is a formula to a spreadsheet.
+    """
+    check_place(out)
+    with whole(out) as part:
+        return _WRITERS[out.suffix](found, part)
 
 
 def _write_csv(found: DataFrame, out: Path) -> int:

@@ -6,12 +6,15 @@ import asyncio
 from typing import Any
 
 import faust
+from aiohttp import web
 
 from app.clients.kafka import ssl_context
 from app.recovering import Tables
 from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES
+
+IDLE_SECONDS = 75.0  # of a connection to the web server without a whole request; longer than proxies keep one
 
 
 class App(faust.App):
@@ -41,6 +44,13 @@ class App(faust.App):
 
 def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""
+    app = _app(role, settings)
+    # Faust makes it without; aiohttp then keeps a connection for an hour by which nobody asks anything.
+    app.web._runner = web.AppRunner(app.web.web_app, access_log=None, keepalive_timeout=IDLE_SECONDS)
+    return app
+
+
+def _app(role: Role, settings: Settings) -> App:
     return App(
         app_id(role, settings),
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],

@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     previews_a_minute: int = Field(6, ge=1, description="previews that a person may ask a manager for")
 
     # --- search
-    searches_a_minute: int = Field(60, ge=2, description="searches of stored posts that a person may make in a minute")
+    searches_a_minute: int = Field(60, ge=2, description="searches of stored posts that a person may ask a manager for")
     searches_at_once: int = Field(4, ge=1, description="of these at the same time")
 
     # --- cluster

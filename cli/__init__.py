@@ -36,6 +36,7 @@ _COMMANDS = {
     "infra": "cli.infra",
     "login": "cli.login",
     "migrate": "cli.migrate",
+    "notebook": "cli.notebook",
     "notify": "cli.notify",
     "replay": "cli.replay",
     "simulate": "cli.simulate",
@@ -45,7 +46,7 @@ _COMMANDS = {
     "user": "cli.user",
     "worker": "cli.worker",
 }
-_ON_THIS_MACHINE = ("completion", "context", "demo", "down", "login", "simulate", "up", "worker")
+_ON_THIS_MACHINE = ("completion", "context", "demo", "down", "login", "notebook", "simulate", "up", "worker")
 
 
 class _Lazy(click.Group):

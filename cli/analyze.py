@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from analysis.catalogue import ANALYSES, TRAITS
 from app.errors import UserError
@@ -17,9 +21,16 @@ from app.exporting.values import text_of
 from app.local.artifacts import NO_PYSPARK
 from cli.event_arguments import with_code, with_json
 from cli.event_options import past_time
+from cli.heard import caveat_of
 from cli.service import only_direct
 from cli.terminal import cell, prepare, print_json, print_table, safe, waiting
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from analysis.progress import Progress as HowFar
+
+PNG = ".png"
 OF = {"trait": "first-seen", "minutes": "bursts"}  # option -> analysis
 
 
@@ -31,7 +42,9 @@ OF = {"trait": "first-seen", "minutes": "bursts"}  # option -> analysis
 @click.option("--trait", type=click.Choice(TRAITS), help="Of first-seen: of what; else hashtag.")
 @click.option("--minutes", type=click.IntRange(1, 1440), help="Of bursts: how long a period is; else 1.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all rows: NAME.csv or NAME.parquet."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all rows, NAME.csv or NAME.parquet, or draw them, NAME.png.",
 )
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to show without --out.")
 @click.option("--master", metavar="URL", help="Where Spark works: spark://host:7077; else STARLING_SPARK_MASTER.")
@@ -58,15 +71,27 @@ def analyze(
         raise UserError(str(wrong)) from None
     run, results = _spark_side()
     if out is not None:
-        results.check_place(out)
-    order = run.Order(name, code, *period, options)
-    with waiting(f"{name} of {code}"), run.spark_for(master, _report) as spark:
+        results.check_place(out, [PNG])
+    plots = _plots() if out is not None and out.suffix == PNG else None
+    order, doing = run.Order(name, code, *period, options), f"{name} of {code}"
+    with ExitStack() as held:
+        with waiting(f"{doing}: starting Spark"):
+            spark = held.enter_context(run.spark_for(master, _report))
+        held.enter_context(_shown(spark, doing))
         found = run.found(spark, order)
         columns, rows, written = found.columns, [], 0
-        if out is not None:
+        if out is None:
+            rows = list(results.rows(found.limit(limit + 1)))
+        elif plots is None:
             written = results.write(found, out)
         else:
-            rows = list(results.rows(found.limit(limit + 1)))
+            heard = asyncio.run(caveat_of(code, *period))
+            if not heard.known:
+                click.echo(safe(heard.words), err=True)
+            with results.whole(out) as part:
+                picture = plots.plot(name, found, _of(code, *period), heard)
+                picture.save(part)
+                written = picture.rows
     if out is not None:
         _tell(out, written, as_json=as_json)
     else:
@@ -88,6 +113,42 @@ def _spark_side() -> tuple[ModuleType, ModuleType]:
         if missing.name not in ("pyspark", "py4j"):
             raise
         raise UserError(NO_PYSPARK) from None
+
+
+def _plots() -> ModuleType:
+    try:
+        return import_module("analysis.plots")
+    except ModuleNotFoundError as missing:
+        if str(missing.name).partition(".")[0] not in ("matplotlib", "numpy"):
+            raise
+        raise UserError("matplotlib is not installed; install the extra 'analysis' (`make setup` does)") from None
+
+
+def _of(code: str, since: datetime | None, until: datetime | None) -> str:
+    """Which posts a picture is of."""
+    named = (("from", since), ("to", until))
+    period = "".join(f" {word} {at.astimezone(UTC):%Y-%m-%d %H:%M}" for word, at in named if at)
+    return f"{code}{period} UTC" if period else code
+
+
+@contextmanager
+def _shown(spark: SparkSession, doing: str) -> Iterator[None]:
+    """Show on a terminal how far Spark is."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield
+        return
+    watched = import_module("analysis.progress").watched
+    how_far = TextColumn("{task.fields[stages]} stages, {task.completed:,} of {task.total:,} tasks", markup=False)
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), how_far
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(safe(doing), total=0, stages="0 of 0")
+
+        def tell(done: HowFar) -> None:
+            bar.update(task, completed=done.tasks, total=done.tasks_all, stages=f"{done.stages} of {done.stages_all}")
+
+        with watched(spark.sparkContext, tell):
+            yield
 
 
 def _report(line: str) -> None:

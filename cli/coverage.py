@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from app.domain.heard import to_ms
+from app.domain.heard_words import joint_sentence, sentence
 from app.domain.spans import Span
 from app.errors import UserError
 from cli.coverage_views import (
     GAP_COLUMNS,
     WITHOUT_COLUMNS,
     gap_rows,
-    joint_sentence,
     left_sentences,
-    sentence,
     without_rows,
 )
 from cli.event_arguments import with_code, with_json

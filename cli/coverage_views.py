@@ -18,24 +18,6 @@ WITHOUT_COLUMNS = ("from", "to", "length", "heard without")
 _MOST_REASONS = 4  # in a line
 
 
-def sentence(heard: Plain) -> str:
-    """How an event was heard by a source."""
-    count = len(heard["gaps"])
-    gaps = "no gap" if not count else f"{count} gap" + "s" * (count > 1)
-    partly, withheld = heard["partly_seconds"], heard["withheld"]
-    part = f" (in {_percent_at_least(partly / heard['heard_seconds'])} of it only in part)" if partly else ""
-    kept = f", ~{withheld:,} posts withheld by the source" if withheld else ""
-    of = "posts" if heard["posts_are_of_the_event"] else "posts of all events"
-    return (
-        f"{heard['source']}: {percent(heard['share'])} of the time heard{part}, {gaps}{kept}; {heard['posts']:,} {of}"
-    )
-
-
-def joint_sentence(joint: Plain) -> str:
-    """How an event was heard by all sources together."""
-    return f"all sources: {percent(joint['share'])} of the time heard by at least one"
-
-
 def left_sentences(heard: Plain) -> Iterator[str]:
     """When the source was not listened to by intention: that time is not in its share."""
     for one in heard["left"]:
@@ -54,16 +36,6 @@ def without_rows(heard: Plain) -> Iterator[tuple[Text, ...]]:
     """A row of WITHOUT_COLUMNS for each time in which the source was not asked for all."""
     for one in heard["without"]:
         yield _row(one, one["what"])
-
-
-def percent(share: float) -> str:
-    """One decimal, and never 100 % where something is missing."""
-    return "100 %" if share == 1 else f"{min(int(share * 1000) / 10, 99.9):g} %"
-
-
-def _percent_at_least(share: float) -> str:
-    """One decimal, and never 0 % of what there is."""
-    return f"{max(round(share * 100, 1), 0.1):g} %"
 
 
 def _row(span: Plain, text: str) -> tuple[Text, ...]:

@@ -20,7 +20,8 @@ from app.demo.comparing import Difference
 from app.demo.outcome import Outcome
 from app.demo.watching import Figures
 from app.domain.heard_plain import plain
-from cli.coverage_views import GAP_COLUMNS, gap_rows, sentence
+from app.domain.heard_words import sentence
+from cli.coverage_views import GAP_COLUMNS, gap_rows
 from cli.terminal import cell
 
 _LINE_SECONDS = 5.0

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -19,13 +19,14 @@ from app.clients.following import following
 from app.clients.kafka import unreachable
 from app.clients.ledger import read_entries, read_statuses
 from app.domain import yamls
+from app.domain.audit import Outcome as Fared
 from app.domain.classify import Intake
 from app.domain.coverage import SourceStatus
 from app.domain.decisions import Answer, Command
 from app.domain.events import Event, Rematch
 from app.domain.heard import to_ms
 from app.domain.heard_plain import WholeCoverage, whole_coverage
-from app.domain.importing import steps
+from app.domain.importing import Step, steps
 from app.domain.letters import Letter, Outcome, Replayed, replayed
 from app.domain.notices import Kind, Mute, Notice, Receiver, check_mute, notices_of, outcomes, receivers_of
 from app.domain.notices import Outcome as Fate
@@ -36,7 +37,7 @@ from app.domain.silence import Silence
 from app.domain.spans import Span
 from app.domain.standing_query import Sieve, query_of
 from app.domain.wishes import Heard, heard
-from app.errors import UserError
+from app.errors import Unavailable, UserError
 from app.settings import settings
 from app.topics import ACTIVITY, REPLAYED_LETTERS
 from cli.event_options import who
@@ -44,6 +45,8 @@ from cli.event_options import who
 if TYPE_CHECKING:
     from app.domain.preview import Limits, Preview
     from app.web.api.files import Imported
+
+_MOST_NAMED = 100  # events in an entry of the audit log
 
 
 class Direct:
@@ -65,14 +68,34 @@ class Direct:
 
     async def ask(self, command: Command) -> Answer:
         """Have the manager decide. A purge is waited for until its rows are gone. Raises NoAnswer."""
-        return await event_commands.ask(self._settings, command)
+        fields = sorted(command.definition.given())
+        detail: dict[str, Any] = {"fields": fields} if fields else {}
+        action = "own" if fields == ["owners"] else command.action  # as the API calls it
+        try:
+            answer = await event_commands.ask(self._settings, command)
+        except event_commands.NoAnswer as unknown:
+            await self._note(action, command.code, detail | {"why": str(unknown)}, "failed")
+            raise
+        if answer.accepted:
+            await self._note(action, command.code, detail | {"version": answer.version})
+        else:
+            await self._note(action, command.code, detail | {"why": answer.message}, "refused")
+        return answer
+
+    async def _note(self, action: str, target: str, detail: dict[str, Any], outcome: Fared = "done") -> None:
+        """Write down what was done to an event, by the name that the API has for it. Raises Unavailable."""
+        try:
+            await audit.write(self._settings, who(), f"events.{action}", target, detail, outcome)
+        except Unavailable as away:
+            if outcome == "done":  # of all else there is more to be said than this
+                raise Unavailable(f"it was done, but does not stand in the audit log: {away}") from None
 
     async def bring(self, body: bytes, why: str, *, dry: bool, begin: bool) -> Imported:
         """Create and edit the events of a file (YAML), all of which is checked first. Raises UserError."""
         from app.web.api.files import imported  # noqa: PLC0415 - brings what few commands need
 
         try:
-            written = yamls.read(body.decode("utf-8-sig"))
+            written = yamls.read(body)
         except ValueError as wrong:
             raise UserError(str(wrong)) from None
         caller = Caller(name=who(), rank="admin", by="open")
@@ -80,18 +103,31 @@ class Direct:
         planned = steps(written, await self.events(), caller, template, begin=begin)
         if dry or any(step.fate == "refused" for step in planned):
             return imported(planned, done=False)
-        async with event_commands.commander(self._settings) as sender:
-            for number, step in enumerate(planned):
-                if step.command is not None:
-                    await sender.send(step.command)
-                    answer = await sender.answer(step.command)
-                    if not answer.accepted:
-                        planned[number] = replace(step, fate="refused", why=answer.message)
+        await self._bring(planned)
         return imported(planned, done=True)
+
+    async def _bring(self, planned: list[Step]) -> None:
+        """Carry out the steps in turn; one that is refused then says why. Raises Unavailable."""
+        done: list[str] = []
+        outcome: Fared = "failed"
+        try:
+            async with event_commands.commander(self._settings) as sender:
+                for number, step in enumerate(planned):
+                    if step.command is not None:
+                        await sender.send(step.command)
+                        answer = await sender.answer(step.command)
+                        if not answer.accepted:
+                            planned[number] = replace(step, fate="refused", why=answer.message)
+                        done.append(f"{step.code}: {planned[number].fate}")
+            outcome = "refused" if any(step.fate == "refused" for step in planned) else "done"
+        finally:
+            await self._note("import", "", {"events": done[:_MOST_NAMED]}, outcome)
 
     async def refresh(self, why: str) -> int:
         """Have every event told again; how many. Raises NoAnswer."""
-        return event_commands.told_again(await event_commands.refresh(self._settings, who(), why))
+        told = event_commands.told_again(await event_commands.refresh(self._settings, who(), why))
+        await self._note("refresh", "", {"events": told})
+        return told
 
     async def statuses(self) -> list[SourceStatus]:
         """How the live sources are."""

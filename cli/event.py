@@ -16,6 +16,7 @@ from app.clients.event_commands import new_command
 from app.domain.decisions import Action, Answer, Command, Refused, code_for, decide
 from app.domain.events import Definition, Event, Rematch, Status
 from app.domain.rematch import PAST_SOURCES, Progress
+from app.domain.tracked import tracked_at
 from app.domain.wishes import Heard
 from app.errors import UserError
 from cli import event_files, event_preview
@@ -143,6 +144,21 @@ def clone(*, code: str, name: str, other: str | None, why: str, as_json: bool) -
         decide(command, None)
     answer = _carry_out(command, as_json=as_json)
     _say(f"created event {answer.code} (version {answer.version}, draft)", as_json=as_json)
+
+
+@event.command()
+@with_code
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@with_version
+@with_why
+@with_json
+def own(*, code: str, names: tuple[str, ...], version: int | None, why: str, as_json: bool) -> None:
+    """Say who owns CODE, all of them: they may delete and purge it, and say who owns it."""
+    with _invalid_is_refused(as_json=as_json):
+        owners = Definition(owners=names).checked()
+        command = new_command("edit", code, options.who(), why, definition=owners, expected_version=version)
+    answer = _carry_out(command, as_json=as_json)
+    _say(f"event {code} is owned by {', '.join(names)} (version {answer.version})", as_json=as_json)
 
 
 def _add_change(action: Action, done: str, about: str) -> None:
@@ -309,11 +325,22 @@ def _show(code: str, *, everything: bool, as_json: bool) -> None:
 
 @event.command()
 @with_code
+@click.option("--at", metavar="AGO|TIME", help="How it stood then: 2h (ago), or a time.")
 @with_json
-def history(*, code: str, as_json: bool) -> None:
-    """Show who changed the event CODE, when, why, from what to what."""
+def history(*, code: str, at: str | None, as_json: bool) -> None:
+    """Show who changed the event CODE, when, why, from what to what; or what it looked for at a moment."""
+    with _invalid_is_refused(as_json=as_json):
+        moment = options.past_time(at, "--at")
     found = _find(code)
-    if as_json:
+    if moment is not None:
+        then = tracked_at(found, moment)
+        if then is None:
+            raise UserError(f"event {code!r} did not exist then")
+        if as_json:
+            print_json(then)
+        else:
+            views.print_then(then)
+    elif as_json:
         print_json(found.history)
     else:
         views.print_history(found.history)

@@ -43,7 +43,7 @@ def preview(
     Of CODE, an event that exists, what is given replaces the list that it has.
     """
     try:
-        at = options.parse_time(since, "--since", datetime.now(UTC), lambda text: click.echo(text, err=True), past=True)
+        at = _past(since)
         event = _event(code, add, fields)
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
@@ -53,6 +53,14 @@ def preview(
         print_json(found)
     else:
         _print(found)
+
+
+def _past(since: str) -> datetime:
+    now = datetime.now(UTC)
+    at = options.parse_time(since, "--since", now, lambda text: click.echo(text, err=True), past=True)
+    if at >= now:
+        raise ValueError(f"--since {since!r} is no moment of the past: there is nothing to read")
+    return at
 
 
 def _event(code: str | None, add: Sequence[str], fields: dict[str, Any]) -> Event:

@@ -10,6 +10,7 @@ import msgspec
 from rich.text import Text
 
 from app.domain.events import Change, Definition, Event, box_text
+from app.domain.tracked import Tracked
 from cli.terminal import cell, moment, print_pairs, print_table
 
 _STYLES = {"active": "green", "paused": "yellow", "scheduled": "cyan", "deleted": "red", "purging": "red"}
@@ -59,6 +60,7 @@ def print_event(event: Event, rematch: Iterable[str], refused: Iterable[str], *,
         ("start", cell(moment(event.start))),
         ("end", cell(moment(event.end))),
         ("hot", cell("yes" if event.hot else "")),
+        ("owners", cell(", ".join(event.owners))),
         ("version", cell(f"{event.version}" + (f", {moment(last.at)} by {last.who}" if last else ""))),
     ]
     pairs += [("rematch" if number == 0 else "", cell(line)) for number, line in enumerate(rematch)]
@@ -75,6 +77,25 @@ def print_history(changes: Iterable[Change]) -> None:
             for change in changes
         ),
     )
+
+
+def print_then(then: Tracked) -> None:
+    """Print how an event stood."""
+    until = f" to {moment(then.until)}" if then.until else " until now"
+    pairs = [
+        ("status", cell(then.status, _STYLES.get(then.status, ""))),
+        ("name", cell(then.name)),
+        ("keywords", cell(", ".join(then.keywords))),
+        ("accounts", cell(", ".join(f"@{account}" for account in then.accounts))),
+        ("boxes", cell("  ".join(box_text(box) for box in then.boxes))),
+        ("languages", cell(", ".join(then.languages))),
+        ("version", cell(f"{then.version}, by {then.by}, from {moment(then.since)}{until}")),
+        (
+            "",
+            cell("" if then.whole else "so much was changed later that not all of it is known: this may not be exact"),
+        ),
+    ]
+    print_pairs((name, value) for name, value in pairs if value.plain)
 
 
 def both_versions(wish: Definition, stands: Event) -> str:

@@ -305,11 +305,14 @@ class Remote:
         return self._api.decoded(replied.body, Linked).link
 
     async def preview(self, event: Event, since: datetime, limits: Limits) -> Preview:
-        """What the event would find among the raw posts that are kept."""
-        from app.domain.preview import Preview  # noqa: PLC0415 - as above
-        from app.web.api.asking import Tried  # noqa: PLC0415
+        """What the event would find among the raw posts that are kept. Raises UserError."""
+        from app.domain.preview import MOST_POSTS, MOST_SECONDS, Preview  # noqa: PLC0415 - as above
+        from app.web.api.asking import MOST_HOURS, Tried  # noqa: PLC0415
 
-        hours = (datetime.now(UTC) - since).total_seconds() / 3600
+        if limits.posts > MOST_POSTS or limits.seconds > MOST_SECONDS:
+            most = f"{MOST_POSTS:,} posts in {MOST_SECONDS:g} seconds"
+            raise UserError(f"a server reads at most {most}; `starling --direct` reads more, where Kafka is reachable")
+        hours = min(MOST_HOURS, max(0.1, (datetime.now(UTC) - since).total_seconds() / 3600))
         tried = Tried(
             keywords=event.keywords,
             accounts=event.accounts,
@@ -406,6 +409,8 @@ def _request(command: Command) -> tuple[str, str, object, Query]:
     if command.action == "create":
         more: dict[str, Any] = {"code": command.code, "draft": command.draft, "rate": command.expected_rate}
         return "POST", "/events", New(**given, **more, rematch_since=since, why=why), ()
+    if given.keys() == {"owners"}:
+        return "PUT", f"{one}/owners", changes.Owned(**given, why=why), ()
     if command.action == "edit":
         return "PATCH", one, Edited(**given, why=why), ()
     if command.action == "delete":

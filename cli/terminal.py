@@ -103,7 +103,7 @@ def waiting(text: str) -> Iterator[None]:
 
 def prepare() -> None:
     """Keep libraries from talking beside our own one line, and output from failing on a terminal without Unicode."""
-    for name in ("aiokafka", "asyncio", "kafka"):
+    for name in ("aiokafka", "asyncio", "kafka", "matplotlib"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from app.clients import kafka
 from app.clients.compacted import POLL_MS, has_reached, reader
 from app.clients.kafka import unreachable
-from app.domain.audit import Audited
+from app.domain.audit import Audited, Outcome
 from app.settings import Settings
 from app.topics import AUDIT
 
@@ -33,9 +33,13 @@ async def read_newest(settings: Settings, most: int) -> list[Audited]:
     return sorted(found, key=lambda entry: entry.at, reverse=True)
 
 
-async def write(settings: Settings, who: str, action: str, target: str, detail: dict[str, Any]) -> None:
+async def write(
+    settings: Settings, who: str, action: str, target: str, detail: dict[str, Any], outcome: Outcome = "done"
+) -> None:
     """Write an entry from a command line. Raises Unavailable."""
-    entry = Audited(at=datetime.now(UTC), who=who, by="direct", action=action, target=target, detail=detail)
+    entry = Audited(
+        at=datetime.now(UTC), who=who, by="direct", action=action, target=target, outcome=outcome, detail=detail
+    )
     await kafka.write(settings, AUDIT, who, msgspec.json.encode(entry))
 
 

@@ -105,7 +105,8 @@ class Cluster:
             raise Denied(int(error.status or 0), str(error.reason)) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"the API server does not answer ({type(error).__name__})") from None
-        if answer.status == 429 or answer.status >= 500:
+        # 500 is about this request: a webhook that is asked about this object does not answer, for one.
+        if answer.status == 429 or answer.status > 500:
             raise Unavailable(f"the API server answers {answer.status}")
         try:
             told = json.loads(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,7 +34,6 @@ from app.domain.cluster_objects import (
 from app.domain.provisioning import Bounds, Demand, Outcome, Wanted
 from app.settings import Settings
 
-log = logging.getLogger(__name__)
 _COMPARED = ("spec", "metadata.labels", "metadata.annotations", "metadata.ownerReferences")
 _KINDS = (DEPLOYMENT, AUTOSCALER)
 
@@ -54,15 +52,26 @@ class Reconciler:
         self._written: dict[tuple[str, str], tuple[str, Object]] = {}  # resourceVersion after it, and what was applied
 
     async def look(self, demand: Demand) -> list[Outcome]:
-        """Bring every role to what the demand wants; a template that cannot be is told, and stops no other.
+        """Bring every role to what the demand wants; what cannot be is told, and stops no other.
 
         Raises Unavailable, and Denied where not even the templates may be read.
         """
         templates = await self._cluster.listed(TEMPLATE, ROLE)
         existing = [thing for kind in _KINDS for thing in await self._cluster.listed(kind, ROLE)]
-        for step in orphans(templates, existing):
-            await self._step(step, None)
-        return [await self._one(template, existing, demand) for template in templates]
+        # First: where a template of the role has come instead, what is wanted of that one counts.
+        gone = [await self._orphan(step, existing) for step in orphans(templates, existing)]
+        return gone + [await self._one(template, existing, demand) for template in templates]
+
+    async def _orphan(self, step: Remove, existing: Iterable[Object]) -> Outcome:
+        role = next(role_of(thing) for thing in existing if thing["metadata"]["uid"] == step.uid)
+        changed: list[str] = []
+        trouble = ""
+        try:
+            changed = await self._step(step, None)
+        except Denied as denied:
+            trouble = f"{step.kind} {step.name} cannot be removed: {denied}"
+        wanted = Wanted(running=False, replicas=0, why=step.why)
+        return Outcome(name=step.name, role=role, wanted=wanted, changed=tuple(changed), trouble=trouble)
 
     async def _one(self, template: Object, existing: Iterable[Object], demand: Demand) -> Outcome:
         name, role = template["metadata"]["name"], role_of(template)

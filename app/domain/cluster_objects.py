@@ -183,7 +183,7 @@ def steps(template: Object, existing: Mapping[str, Object], wanted: Wanted, scal
     return found
 
 
-def orphans(templates: Iterable[Object], existing: Iterable[Object]) -> list[Step]:
+def orphans(templates: Iterable[Object], existing: Iterable[Object]) -> list[Remove]:
     """Removal of what was made of a template that is gone, or was made anew since: Kubernetes may take its time."""
     alive = {template["metadata"]["uid"] for template in templates}
     return [

@@ -12,13 +12,14 @@ from app.domain.events import Event
 from app.domain.heard import to_ms
 from app.domain.lag import Lag
 from app.domain.presence import Entry as Present
-from app.domain.presence import Holding, Process, holdings, name_of
+from app.domain.presence import Holders, Holding, Process, name_of
 from app.domain.presence import processes as processes_of
 from app.domain.reach import Reach
 from app.domain.watchdog import words
 
 Level: TypeAlias = Literal["problem", "warning", "note", "fine"]
 _ORDER: tuple[Level, ...] = ("problem", "warning", "note", "fine")
+TROUBLE: tuple[Level, ...] = ("problem", "warning")  # that somebody should see to
 
 # Records of up to 64 posts: what a worker takes in a second or two is no lag.
 LAGGING = 200
@@ -52,33 +53,49 @@ class Facts(Struct, frozen=True, kw_only=True):
     lags: Iterable[Lag]
     kafka: Reach
     cassandra: Reach
-    last_post: int | None = None  # when the newest post of the event came
 
 
-def diagnosis(event: Event, facts: Facts) -> list[Finding]:
-    """What is to be said of an event."""
-    if not event.collecting:
-        return [Finding("note", "event", _RESTING.get(event.status, f"{event.status}: nothing is collected"))]
-    found = [*_sources(event, facts), *_system(facts), *_versions(event, facts), *_posts(facts)]
-    return sorted(found, key=lambda one: _ORDER.index(one.level))
+class Diagnosing:
+    """What is to be said of events by the same facts: what is the same for all of them is looked up once."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._statuses = _statuses(facts)
+        self._said = {one.source: list(_source(one, facts)) for one in self._statuses}
+        self._system = list(_system(facts))
+        self._holders = Holders(facts.presence, statuses_of(facts.ledger), facts.now)
+        self._alive = _alive(facts)
+
+    def of(self, event: Event, last_post: int | None) -> list[Finding]:
+        """What is to be said of an event whose newest post came then (ms since 1970)."""
+        if not event.collecting:
+            return [Finding("note", "event", _RESTING.get(event.status, f"{event.status}: nothing is collected"))]
+        posts = _posts(last_post, self._facts.now)
+        found = [*self._sources(event), *self._system, *self._versions(event), posts]
+        return sorted(found, key=lambda one: _ORDER.index(one.level))
+
+    def _sources(self, event: Event) -> Iterator[Finding]:
+        if not self._statuses:
+            yield Finding("note", "source", "no live source has been listened to yet: posts come by replay alone")
+        for status in self._statuses:
+            yield from self._said[status.source]
+            if refused := status.refused.get(event.code):
+                more = f"; and {len(refused) - _MOST_REFUSED} more" if len(refused) > _MOST_REFUSED else ""
+                told = "; ".join(refused[:_MOST_REFUSED]) + more
+                yield Finding("warning", "source", f"{status.source} refused rules of this event: {told}")
+
+    def _versions(self, event: Event) -> Iterator[Finding]:
+        fresh = bool(event.history) and self._facts.now - to_ms(event.history[-1].at) < _SPREAD_MS
+        for holding in self._holders.of(event):
+            if holding.lags:
+                about = "source" if holding.role == "source" else "worker"
+                yield Finding("note" if fresh else "warning", about, _version(event, holding, self._alive))
 
 
 def system(facts: Facts) -> list[Finding]:
     """What is to be said of the whole, whatever the event."""
     sources = [one for status in _statuses(facts) for one in _source(status, facts)]
     return sorted([*sources, *_system(facts)], key=lambda one: _ORDER.index(one.level))
-
-
-def _sources(event: Event, facts: Facts) -> Iterator[Finding]:
-    statuses = _statuses(facts)
-    if not statuses:
-        yield Finding("note", "source", "no live source has been listened to yet: posts come by replay alone")
-    for status in statuses:
-        yield from _source(status, facts)
-        if refused := status.refused.get(event.code):
-            more = f"; and {len(refused) - _MOST_REFUSED} more" if len(refused) > _MOST_REFUSED else ""
-            told = "; ".join(refused[:_MOST_REFUSED]) + more
-            yield Finding("warning", "source", f"{status.source} refused rules of this event: {told}")
 
 
 def _statuses(facts: Facts) -> list[SourceStatus]:
@@ -147,27 +164,17 @@ def _lagging(facts: Facts, alive: list[Process]) -> Iterator[Finding]:
             yield Finding("warning", "worker", f"{name_of(one, alive)} lags: {records:,} records behind")
 
 
-def _versions(event: Event, facts: Facts) -> Iterator[Finding]:
-    holders = {one.holder: one for one in _alive(facts)}
-    fresh = bool(event.history) and facts.now - to_ms(event.history[-1].at) < _SPREAD_MS
-    for holding in holdings(event, facts.presence, statuses_of(facts.ledger), facts.now):
-        if holding.lags:
-            about = "source" if holding.role == "source" else "worker"
-            yield Finding("note" if fresh else "warning", about, _version(event, holding, holders))
-
-
-def _version(event: Event, holding: Holding, holders: dict[str, Process]) -> str:
-    process = holders.get(holding.who)
-    who = holding.who if process is None else name_of(process, list(holders.values()))
+def _version(event: Event, holding: Holding, alive: list[Process]) -> str:
+    process = next((one for one in alive if one.holder == holding.who), None)
+    who = holding.who if process is None else name_of(process, alive)
     has = "does not know the event yet" if holding.version is None else f"has version {holding.version} in force"
     return f"{who} {has}; the event is at version {event.version}"
 
 
-def _posts(facts: Facts) -> Iterator[Finding]:
-    if facts.last_post is None:
-        yield Finding("note", "event", "no post has come for it yet")
-    else:
-        yield Finding("fine", "event", f"the last post came {words(max(0, facts.now - facts.last_post) / 1000)} ago")
+def _posts(last: int | None, now: int) -> Finding:
+    if last is None:
+        return Finding("note", "event", "no post has come for it yet")
+    return Finding("fine", "event", f"the last post came {words(max(0, now - last) / 1000)} ago")
 
 
 def _present(facts: Facts) -> list[Process]:

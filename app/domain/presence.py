@@ -92,21 +92,32 @@ def forgotten(entries: Iterable[Entry], now: int) -> list[str]:
     ]
 
 
-def holdings(event: Event, entries: Iterable[Entry], statuses: Iterable[SourceStatus], now: int) -> list[Holding]:
-    """What every live process, and every source that is listened to, has in force of an event."""
-    entries = list(entries)
-    versions = {one.process: one.events for one in entries if isinstance(one, Versions)}
-    found = []
-    for process in processes(entries, now):
-        if not process.silent(now):
-            version = versions.get(process.id, {}).get(event.code)
+class Holders:
+    """The live processes and the sources that are listened to, looked up once for many events."""
+
+    def __init__(self, entries: Iterable[Entry], statuses: Iterable[SourceStatus], now: int) -> None:
+        entries = list(entries)
+        versions = {one.process: one.events for one in entries if isinstance(one, Versions)}
+        alive = [one for one in processes(entries, now) if not one.silent(now)]
+        self._processes = [(one, versions.get(one.id, {})) for one in alive]
+        self._sources = [one for one in statuses if as_of(one, now).state in ("listening", "quiet", "blind")]
+
+    def of(self, event: Event) -> list[Holding]:
+        """What each has in force of an event."""
+        found = []
+        for process, versions in self._processes:
+            version = versions.get(event.code)
             found.append(Holding(process.holder, process.role, version, version is None or version < event.version))
-    for status in statuses:
-        if as_of(status, now).state in ("listening", "quiet", "blind"):
+        for status in self._sources:
             version = status.events.get(event.code)
             due = event.version if event.collecting else None  # an event that rests is asked for nowhere
             found.append(Holding(status.source, "source", version, version != due))
-    return found
+        return found
+
+
+def holdings(event: Event, entries: Iterable[Entry], statuses: Iterable[SourceStatus], now: int) -> list[Holding]:
+    """What every live process, and every source that is listened to, has in force of an event."""
+    return Holders(entries, statuses, now).of(event)
 
 
 def name_of(process: Process, others: Iterable[Process]) -> str:

@@ -64,8 +64,12 @@ def _plain(event: Event) -> dict[str, Any]:
     }
 
 
-def read(text: str) -> list[Written]:
+def read(file: bytes | str) -> list[Written]:
     """The events of a file. Raises ValueError, in words for its writer."""
+    try:
+        text = file if isinstance(file, str) else file.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("this is no text in UTF-8") from None
     try:
         _check_events(text)
         found = msgspec.convert(_loaded(text), File)
@@ -75,6 +79,8 @@ def read(text: str) -> list[Written]:
     except (yaml.YAMLError, UnicodeEncodeError) as wrong:
         raise ValueError(f"this is no YAML: {str(wrong).splitlines()[0]}") from None
     except msgspec.ValidationError as wrong:
+        if " - at " not in str(wrong):
+            raise ValueError("a file of events begins with `events:`, and a list of them") from None
         quotes = "; put it in quotes" if "Expected `str`" in str(wrong) else ""
         raise ValueError(f"{wrong}{quotes}") from None
     if len(found.events) > MOST_EVENTS:

@@ -26,7 +26,7 @@ async def planned(asked: Asked, body: bytes, why: str, *, begin: bool) -> list[S
     known = dict(asked.desk.views.events.view.items)  # as it stands now, for another thread
 
     def look() -> list[Step]:
-        return steps(yamls.read(body.decode("utf-8-sig")), known, asked.caller, template, begin=begin)
+        return steps(yamls.read(body), known, asked.caller, template, begin=begin)
 
     try:
         found = await asyncio.to_thread(look)

@@ -9,16 +9,16 @@ from typing import TypeVar
 
 from mode import Service
 from msgspec import Struct
-from msgspec.structs import replace
 
 from app.clients.dead_letters import DeadLetters
 from app.clients.lags import Lags
 from app.clients.reaching import CassandraReach
 from app.domain import coverage, newest
 from app.domain.coverage import Interval, SourceStatus, intervals_of, statuses_of
-from app.domain.diagnosis import Facts, Finding, diagnosis
+from app.domain.diagnosis import TROUBLE, Diagnosing, Facts, Finding
 from app.domain.events import Event
 from app.domain.figures import Figures, Series, Span, figures, per_minute
+from app.domain.letters import kinds
 from app.domain.newest import Newest, NewPost
 from app.domain.presence import Holding, Process, holdings, processes
 from app.domain.strip import Strip, strips
@@ -89,15 +89,18 @@ class Watching:
         key = ("live", event.code, event.version, span, self._views.activity.of(event).posts)
         return self._keep(key, lambda: self._live(event, span))
 
+    def letter_kinds(self) -> list[tuple[str, int]]:
+        """Why letters are dead, and how many for each reason, the commonest first."""
+        return self._keep("letter kinds", lambda: kinds(list(self.letters.index.letters.values())))
+
     def glances(self) -> list[Glance]:
-        """All events that are not deleted, those that collect first."""
+        """All events that are not deleted, in the order in which they are looked at."""
         return self._keep("glances", self._glances)
 
-    def findings(self, event: Event, facts: Facts | None = None) -> list[Finding]:
+    def findings(self, event: Event, diagnosing: Diagnosing) -> list[Finding]:
         """What is to be said of an event."""
-        facts = self.facts() if facts is None else facts
         last = max((post.received_at for part in self.parts(event).values() for post in part.posts), default=None)
-        return diagnosis(event, replace(facts, last_post=last))
+        return diagnosing.of(event, last)
 
     def facts(self) -> Facts:
         """What there is to be said of every event."""
@@ -127,22 +130,24 @@ class Watching:
         facts = self.facts()
         counted = figures(self._views.activity.of(event), span, facts.now)
         holding = holdings(event, facts.presence, statuses_of(facts.ledger), facts.now)
-        return Live(counted, self._strips(event, counted.series, facts.now), self.findings(event, facts), holding)
+        findings = self.findings(event, Diagnosing(facts))
+        return Live(counted, self._strips(event, counted.series, facts.now), findings, holding)
 
     def _strips(self, event: Event, series: Series, now: int) -> list[Strip]:
         return strips(event, list(self._views.heard.items.values()), (series.since, min(series.until, now)), now)
 
     def _glances(self) -> list[Glance]:
         facts = self.facts()
+        diagnosing = Diagnosing(facts)
         found = []
         for event in list(self._views.events.view.items.values()):
             if event.status in ("deleted", "purging"):
                 continue
             activity = self._views.activity.of(event)
-            worst = self.findings(event, facts)[0]
+            worst = self.findings(event, diagnosing)[0]
             rate = per_minute(activity, facts.now)
             found.append(Glance(event.code, event.name, event.status, activity.posts, rate, worst))
-        return sorted(found, key=lambda one: (one.status != "active", -one.per_minute, one.name.casefold()))
+        return looked_at(found)
 
     def _spent(self) -> list[Spent]:
         intervals = intervals_of(list(self._views.heard.items.values()))
@@ -173,6 +178,15 @@ class Watching:
         made = make()
         self._kept[key] = now, made
         return made
+
+
+def looked_at(glances: Iterable[Glance]) -> list[Glance]:
+    """Events that collect first; of these those with which something is wrong, be they ever so quiet, then by rate."""
+
+    def order(one: Glance) -> tuple[bool, bool, float, str]:
+        return one.status != "active", one.finding.level not in TROUBLE, -one.per_minute, one.name.casefold()
+
+    return sorted(glances, key=order)
 
 
 def newest_first(parts: Iterable[Newest], most: int) -> list[NewPost]:

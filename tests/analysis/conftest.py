@@ -28,21 +28,22 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made() -> list[Row]:
     """The rows that are stored."""
     return list(analysed.rows().values())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stored(stack: Stack, made: list[Row]) -> Iterator[Settings]:
     """Where they are stored."""
     with place(stack) as settings:
         analysed.write(settings, made)
+        analysed.tell(settings)
         yield settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def spark(stored: Settings) -> Iterator[SparkSession]:
     """A session that reads them."""
     on_interrupt = signal.getsignal(signal.SIGINT)
@@ -52,13 +53,13 @@ def spark(stored: Settings) -> Iterator[SparkSession]:
     signal.signal(signal.SIGINT, on_interrupt)  # pyspark's own would meet other tests
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def found(spark: SparkSession) -> DataFrame:
     """The posts of two events, each once."""
     return posts(spark, ["flood", "storm"], distinct=True).cache()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def due(made: list[Row]) -> list[Stored]:
     """The same, without Spark."""
     once: dict[str, Stored] = {}

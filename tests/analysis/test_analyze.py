@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import inspect
 import json
+import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,17 +16,22 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.dates import date2num
 from pyspark.sql import DataFrame, SparkSession
 
 from analysis import results, run
 from analysis.catalogue import ANALYSES, analysis
+from analysis.plots import Plot
 from app.domain.rows import Row
 from app.errors import UserError
 from app.exporting.comma import undefused
 from app.settings import Settings
+from app.settings import settings as settings_read
 from cli.analyze import OF, analyze
 from tests.support import commands
-from tests.support.analysed import START, of
+from tests.support.analysed import GAP, START, of
+from tests.support.place import environment
+from tests.support.terminal import terminal
 
 ODD = [
     ("=1+1", 2**40, 0.5, True, datetime(2024, 5, 1, 10, 0, 0, 123000)),
@@ -100,10 +107,16 @@ def test_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def here(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+def here(
+    spark: SparkSession, stored: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Here]:
     """The command in this process, with the Spark that runs."""
     monkeypatch.setattr(run, "spark_for", lambda _master, _report: nullcontext(spark))
-    return lambda *args: commands.run_here(monkeypatch, capsys, "analyze", *args)
+    for name, value in environment(stored).items():
+        monkeypatch.setenv(name, value)
+    settings_read.cache_clear()
+    yield lambda *args: commands.run_here(monkeypatch, capsys, "analyze", *args)
+    settings_read.cache_clear()
 
 
 def test_the_command_shows_the_first_rows(here: Here, made: list[Row]) -> None:
@@ -138,6 +151,59 @@ def test_the_command_writes_a_file_and_says_nothing_else(stored: Settings, made:
     assert (wrote.status, wrote.err, wrote.out) == (0, "", f"{len(rows)} rows in {out}\n")
     assert head == ["keyword", "first_seen", "t_id", "u_id", "u_screen_name", "posts"]
     assert {row[0] for row in rows} == {keyword for row in of(made, "storm") for keyword in row["matched"]}
+
+
+def test_the_command_draws_what_was_found_and_when_nobody_heard(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Plot] = []
+    monkeypatch.setattr(Plot, "save", lambda plot, out: (drawn.append(plot), out.touch()))
+    out = tmp_path / "it.png"
+    asked = "posts-per-minute", "flood", "--from", START.isoformat(), "--out", str(out)
+    wrote = here(*asked)
+    assert (wrote.status, wrote.err) == (0, "")
+    assert re.fullmatch(rf"\d+ rows in {re.escape(str(out))}\n", wrote.out)
+    (axes,) = drawn[0].axes
+    assert axes.get_title(loc="left") == f"Posts per minute: flood from {START:%Y-%m-%d %H:%M} UTC"
+    (gap,) = (one for one in axes.collections if one.get_label() == "not heard by x")
+    edges = gap.get_paths()[0].vertices[:, 0]
+    assert [edges.min(), edges.max()] == pytest.approx(date2num([at.replace(tzinfo=None) for at in GAP]))
+    assert "x: 90 % of the time heard, 1 gap" in drawn[0].texts[-1].get_text()
+    assert "exists; remove it" in here(*asked).error
+
+
+def test_a_picture_of_an_event_that_nobody_knows_says_so(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Plot] = []
+    monkeypatch.setattr(Plot, "save", lambda plot, out: (drawn.append(plot), out.touch()))
+    wrote = here("languages", "storm", "--out", str(tmp_path / "it.png"))
+    assert wrote.status == 0
+    assert wrote.err.startswith("What was heard of the event is not known: there is no event 'storm'")
+    assert "What was heard of the event is not known" in drawn[0].texts[-1].get_text()
+
+
+def test_a_terminal_sees_how_far_spark_is(stored: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in environment(stored).items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "it.png"
+    with terminal("analyze", "retweet-network", "flood", "--out", str(out)) as shown:
+        assert shown.wait() == 0, shown.shown
+    assert "retweet-network of flood: starting Spark" in shown.shown
+    told = re.findall(r"\d+ of \d+ stages, (\d+) of (\d+) tasks", shown.shown)
+    assert 0 < max(int(done) for done, _ in told) <= max(int(known) for _, known in told)
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_that_matplotlib_is_missing_is_one_line(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("analysis.plots", "analysis.drawing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = here("links", "flood", "--out", str(tmp_path / "it.png")).error
+    assert said.startswith("matplotlib is not installed; install the extra 'analysis'")
+    assert here("links", "flood", "--limit", "1").status == 0  # nothing else needs it
 
 
 @pytest.mark.parametrize("option", OF)

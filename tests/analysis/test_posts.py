@@ -11,9 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from analysis.posts import buckets, posts
+from app.clients.cassandra import session
 from app.domain.columns import COLUMNS
 from app.domain.rows import Row
 from app.errors import UserError
+from app.schema import ANNOTATION
 from app.settings import Settings
 from tests.support.analysed import START, collected, of
 from tests.support.rows import Stored
@@ -87,6 +89,39 @@ def test_who_filters_posts_by_their_key_gets_those(spark: SparkSession, made: li
 def test_distinct_posts_are_there_once_with_all_their_events(found: DataFrame, due: list[Stored]) -> None:
     assert any(len(row["events"]) == 2 for row in due)
     assert sorted(collected(found), key=lambda row: row["t_id"]) == sorted(due, key=lambda row: row["t_id"])
+
+
+def test_what_people_have_written_to_posts_is_beside_them(
+    spark: SparkSession, stored: Settings, made: list[Row]
+) -> None:
+    flood = sorted((row for row in made if row.code == "flood"), key=lambda row: row.post.id)
+    storm = next(row for row in made if row.code == "storm" and row.post.id == flood[0].post.id)
+    with session(stored) as cassandra:
+        for row, tags, note in (
+            (flood[0], {"dike", "eye witness"}, "called back"),
+            (flood[1], {"dike"}, None),
+            (flood[2], None, "a note alone"),
+            (storm, {"storm's own"}, None),
+        ):
+            values = (*row.key, tags, note)
+            cassandra.execute(
+                f"INSERT INTO {stored.keyspace}.{ANNOTATION} (event_name, bucket, t_id, tags, note) "  # noqa: S608
+                "VALUES (%s, %s, %s, %s, %s)",
+                values,
+            )
+    found = posts(spark, "flood", columns=["t_id", "tags", "note"])
+    assert found.columns == ["t_id", "tags", "note"]
+    rows = {row.t_id: (sorted(row.tags), row.note) for row in found.collect()}
+    assert rows.keys() == {row.post.id for row in flood}
+    assert {name: said for name, said in rows.items() if said != ([], None)} == {
+        flood[0].post.id: (["dike", "eye witness"], "called back"),
+        flood[1].post.id: (["dike"], None),
+        flood[2].post.id: ([], "a note alone"),
+    }
+    chosen = posts(spark, ["flood", "storm"], columns=["t_id", "tags"], distinct=True).where(
+        "array_contains(tags, 'dike')"
+    )
+    assert {row.t_id for row in chosen.collect()} == {row.post.id for row in flood[:2]}
 
 
 def test_a_column_that_there_is_not_is_refused(spark: SparkSession) -> None:

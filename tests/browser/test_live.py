@@ -174,8 +174,7 @@ def test_the_dashboard_shows_events_processes_and_sends_a_dead_letter_once_more(
         expect(page.locator("#now")).to_contain_text("Kafka: answers")
         expect(page.locator("#now")).to_contain_text("Cassandra: answers")
         expect(page.locator("#now")).to_contain_text("raw_tweets 0, 1, 2, 3")
-        page.get_by_role("link", name="dead letter").click()
-        page.get_by_role("button", name="Send the oldest of not JSON once more").click()
+        page.get_by_role("region", name="Reasons").get_by_role("button", name="Send the oldest of not JSON").click()
         expect(page.get_by_role("status")).to_contain_text("sent once more")
         expect(page.locator("tbody").last).to_contain_text("by ada")
 

@@ -59,12 +59,13 @@ def test_how_far_the_index_is_stands_on_the_page_of_the_system(site: Site) -> No
         expect(page.locator("#now")).to_contain_text("The index by which posts are found is up to date.")
 
 
-def test_all_that_a_search_finds_is_tagged(site: Site) -> None:
+def test_all_that_a_search_finds_is_tagged_and_noted(site: Site) -> None:
     with site.visit("ed", "editor") as page:
         page.goto("/events/dike/posts?text=number")
         page.get_by_label("Add tags").fill("counted")
-        page.get_by_role("button", name="Tag what this search finds").click()
-        expect(page.get_by_role("status")).to_contain_text("being tagged")
+        page.get_by_label("Note, in the place of theirs").fill("of the first count")
+        page.get_by_role("button", name="Write to what this search finds").click()
+        expect(page.get_by_role("status")).to_contain_text("being written to")
 
         def done() -> bool:
             page.goto("/events/dike/posts?text=number")
@@ -74,6 +75,7 @@ def test_all_that_a_search_finds_is_tagged(site: Site) -> None:
         page.get_by_label("Tags, with commas").fill("counted")
         page.get_by_role("button", name="Search", exact=True).click()
         expect(page.locator("article")).to_have_count(50)
+        expect(page.locator("article", has_text="of the first count")).to_have_count(50)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

@@ -18,7 +18,7 @@ from app.local.stack import Stack
 from app.settings import Settings
 from tests.cluster.test_provisioning import manager, replicas
 from tests.support import events
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import Kubectl, Object
 from tests.support.manifests import OVERLAYS, built
 from tests.support.waiting import until
 
@@ -137,6 +137,50 @@ def test_an_api_server_takes_what_keda_is_asked_for(
     assert refused.returncode == 0, refused.stderr
 
 
+def test_an_api_server_takes_what_strimzi_is_asked_for(starling: Kubectl, tmp_path: Path) -> None:
+    things = built("production", tmp_path, "strimzi")
+    starling.run("apply", "-f", "-", given=given([thing for thing in things if thing["kind"] in FIRST]))
+    with kinds(starling, "kafkas", "kafkanodepools", "kafkausers"):
+        refused = starling.tried("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=given(things))
+    assert refused.returncode == 0, refused.stderr
+
+
+def test_an_api_server_takes_what_k8ssandra_comes_with(starling: Kubectl, tmp_path: Path) -> None:
+    """All but the K8ssandraCluster: its definition is not to be had where this project is made."""
+    things = [thing for thing in built("production", tmp_path, "k8ssandra") if thing["kind"] != "K8ssandraCluster"]
+    starling.run("apply", "-f", "-", given=given([thing for thing in things if thing["kind"] in FIRST]))
+    refused = starling.tried("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=given(things))
+    assert refused.returncode == 0, refused.stderr
+
+
+def test_the_namespace_lets_in_pods_as_operators_are_told_to_make_them(starling: Kubectl, tmp_path: Path) -> None:
+    things = built("production", tmp_path, "strimzi", "k8ssandra")
+    starling.run("apply", "-f", "-", given=given([thing for thing in things if thing["kind"] in FIRST]))
+    asked = {one["kind"]: one["spec"] for one in things if "spec" in one}
+    cassandra, users = asked["K8ssandraCluster"]["cassandra"], asked["Kafka"]["entityOperator"]
+    broker = asked["KafkaNodePool"]["template"]
+    pods = {
+        "cassandra": (cassandra["podSecurityContext"], cassandra["containers"], cassandra["initContainers"]),
+        "kafka": (broker["pod"]["securityContext"], [broker["kafkaContainer"]], [broker["initContainer"]]),
+        "users": (users["template"]["pod"]["securityContext"], [users["template"]["userOperatorContainer"]], []),
+    }
+    made = [_pod(name, *parts) for name, parts in pods.items()]
+    refused = starling.tried("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=given(made))
+    assert refused.returncode == 0, refused.stderr
+    lax = [_pod(name, {}, *parts[1:]) for name, parts in pods.items()]
+    refused = starling.tried("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=given(lax))
+    assert refused.stderr.count("violates PodSecurity") == len(pods), "else this would show nothing"
+
+
+def _pod(name: str, context: Object, containers: list[Object], before: list[Object]) -> Object:
+    spec = {
+        "securityContext": context,
+        "containers": [{"name": f"c{at}", "image": "x"} | one for at, one in enumerate(containers)],
+        "initContainers": [{"name": f"i{at}", "image": "x"} | one for at, one in enumerate(before)],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "starling"}, "spec": spec}
+
+
 def _as_standing(template: dict[str, Any], cluster: Kubectl) -> dict[str, Any]:
     cluster.run("apply", "-f", "-", given=json.dumps(template))
     return dict(
@@ -190,8 +234,8 @@ def test_on_the_thesis_s_four_small_nodes_everything_has_room(starling: Kubectl,
     starling.run("apply", "-f", "-", given=given([thing for thing in things if thing["kind"] in FIRST]))
     with four_nodes(starling):
         secrets = [
-            *(_secret("starling", "STARLING_TOKEN_SECRET"), _secret("kafka", "cluster-id")),
-            *(_secret("spark", "auth-secret"), _secret("jupyter", "token")),
+            _secret("starling", "STARLING_TOKEN_SECRET", "STARLING_KAFKA_PASSWORD", "STARLING_CASSANDRA_PASSWORD"),
+            *(_secret("kafka", "cluster-id"), _secret("spark", "auth-secret"), _secret("jupyter", "token")),
         ]
         starling.run("apply", "-f", "-", given=given([*things, *secrets]))
         # As the manager would while a hot event collects, with as many workers as it may have.
@@ -216,9 +260,10 @@ def _config(templates: Iterable[dict[str, Any]]) -> str:
     return str(name)
 
 
-def _secret(name: str, key: str) -> dict[str, Any]:
+def _secret(name: str, *keys: str) -> dict[str, Any]:
     metadata = {"name": name, "namespace": "starling"}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: "0123456789abcdef" * 2}}
+    data = dict.fromkeys(keys, "0123456789abcdef" * 2)
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
 
 
 def _is_ready(condition: dict[str, Any]) -> bool:

@@ -110,11 +110,8 @@ def _with_image(name: str) -> dict[str, Any]:
 def test_what_is_paused_or_somebody_elses_is_left_alone_and_stops_nothing_else(
     stack: Stack, namespace: Kubectl
 ) -> None:
-    theirs = {"name": "indexer", "labels": {"app": "theirs"}}
-    pod = template("indexer")["template"] | {"metadata": {"labels": {"app": "theirs"}}}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "theirs"}}, "template": pod}
     namespace.apply(
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": theirs, "spec": spec},
+        _deployment("indexer", {"app": "theirs"}),
         template("indexer"),
         template("classifier", annotations={"starling/paused": "true"}),
         template("tracker"),
@@ -138,9 +135,75 @@ def test_what_is_paused_or_somebody_elses_is_left_alone_and_stops_nothing_else(
         until(lambda: "classifier" not in namespace.listed(AUTOSCALERS), "its autoscaler too")
 
 
+def _deployment(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """Somebody else's."""
+    pod = template("indexer")["template"] | {"metadata": {"labels": labels}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
 def _ending() -> dict[str, Any]:
     """What a PodTemplate may have, and a Deployment not."""
     return {**template("normalizer")["template"]["spec"], "restartPolicy": "Never"}
+
+
+def test_what_the_cluster_s_own_rules_forbid_is_told_and_stops_nothing_else(stack: Stack, namespace: Kubectl) -> None:
+    mark = {"kubernetes.io/metadata.name": namespace.namespace}
+    kept = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["deployments"]}
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": namespace.namespace},
+        "spec": {
+            "matchConstraints": {"resourceRules": [kept], "namespaceSelector": {"matchLabels": mark}},
+            "validations": [{"expression": "oldObject.metadata.name != 'classifier'", "message": "it is to stay"}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": namespace.namespace},
+        "spec": {"policyName": namespace.namespace, "validationActions": ["Deny"]},
+    }
+    (nobody,) = free_ports(1)
+    webhook = {
+        "name": "nobody.starling.example",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": f"https://127.0.0.1:{nobody}/"},
+        "namespaceSelector": {"matchLabels": mark},
+        "objectSelector": {"matchLabels": {"starling/role": "indexer"}},
+        "rules": [kept | {"operations": ["CREATE", "UPDATE"]}],
+        "sideEffects": "None",
+    }
+    webhooks = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace.namespace},
+        "webhooks": [webhook],
+    }
+    namespace.apply(template("tracker"), template("classifier"), template("indexer"))
+    try:
+        namespace.apply(policy, binding, webhooks)
+        probe = json.dumps(_deployment("probe", {"starling/role": "indexer"}))
+        tried = ("apply", "--dry-run=server", "-f", "-")
+        until(lambda: "failed calling webhook" in namespace.tried(*tried, given=probe).stderr, "it is asked")
+        with manager(stack, namespace) as (settings, running):
+            until(lambda: "classifier" in replicas(namespace), "it is made")
+            remove = ("delete", "deployment", "classifier", "--dry-run=server")
+            until(lambda: "it is to stay" in namespace.tried(*remove).stderr, "the rule is in force")
+            namespace.run("delete", "podtemplate", "classifier")
+            until(lambda: len(running.complaints()) >= 2, "each trouble is told")
+            events.accepted(settings, events.create("flood", keywords=("flood",)))
+            until(lambda: replicas(namespace).get("tracker") == 2, "the tracker is not held up")
+            told = {entry["role"]: entry["why"] for entry in running.complaints()}
+            assert told.keys() == {"classifier", "indexer"}
+            assert told["classifier"].startswith("Deployment classifier cannot be removed: ")
+            assert "it is to stay" in told["classifier"]
+            assert "failed calling webhook" in told["indexer"]
+            assert "indexer" not in replicas(namespace)
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy", "validatingwebhookconfiguration"):
+            namespace.run("delete", kind, namespace.namespace, "--ignore-not-found")
 
 
 def test_two_managers_want_the_same_and_one_goes_on_where_the_other_was_killed(

@@ -142,6 +142,19 @@ def test_the_life_of_an_event(starling: Run, running: Chain) -> None:
     assert (gone.status, gone.error) == (1, "there is no event 'river-flood'; `starling event list` shows all")
 
 
+def test_owners_say_who_owns_an_event(starling: Run, running: Chain) -> None:
+    done(starling("event", "create", "Owned", "-k", "x", "--draft", rank="admin"))
+    refused = starling("event", "own", "owned", "edda")
+    assert (refused.status, refused.error) == (1, "edda (editor) may not do this")
+    stranger = starling("event", "own", "owned", "nobody-of-us", rank="admin")
+    assert stranger.error == "there is nobody called 'nobody-of-us' who could own it: add them first"
+    said = done(starling("event", "own", "owned", "edda", "ada", "--why", "she writes on it", rank="admin"))
+    assert said == "event owned is owned by edda, ada (version 2)\n"
+    done(starling("event", "own", "owned", "edda"))
+    stands = events.events(running.settings)["owned"]
+    assert (stands.owners, stands.history[1].why) == (("edda",), "she writes on it")
+
+
 def _direct(starling: Run, running: Chain, *args: str) -> Ran:
     """The same command through Kafka."""
     with pytest.MonkeyPatch.context() as patch:
@@ -261,6 +274,12 @@ def test_keywords_are_tried(starling: Run, running: Chain) -> None:
     running.send(*[Raw(builders.line(post), 0) for post in posts])
     found = json.loads(done(starling("event", "preview", "-k", "landslide", "--since", "1h", "--json")))
     assert found["hits"] == 5
+    assert starling("event", "preview", "-k", "x", "--since", "now+2h").error.startswith(
+        "--since 'now+2h' is no moment"
+    )
+    more = starling("event", "preview", "-k", "x", "--posts", "20001")
+    assert more.error.startswith("a server reads at most 20,000 posts in 8 seconds; `starling --direct`")
+    done(starling("event", "preview", "-k", "landslide", "--since", "60w"))
 
 
 def test_what_was_heard_is_told(starling: Run, running: Chain) -> None:

@@ -13,6 +13,7 @@ import pytest
 import cli
 import cli.direct
 import cli.event
+from app.clients.audit import read_newest
 from app.clients.event_commands import commander, read_events
 from app.domain.decisions import Answer
 from app.domain.events import Definition
@@ -121,6 +122,34 @@ def test_a_purge_removes_rows_and_frees_the_code(event: Event, settings: Setting
         assert kept == {"to-keep"}
     assert event("show", "to-purge").error == "there is no event 'to-purge'; `starling event list` shows all"
     assert "version 3" in done(event("create", "to-purge", "-k", "x", "--draft")), "versions go on"
+
+
+def test_what_is_done_without_a_server_stands_in_the_audit_log(
+    event: Event, settings: Settings, tmp_path: Path
+) -> None:
+    done(event("create", "Noted", "-k", "x", "--draft"))
+    done(event("edit", "noted", "-k", "y, z"))
+    assert event("pause", "noted").status == 1
+    done(event("own", "noted", "ben"))
+    file = tmp_path / "events.yaml"
+    file.write_text("events: [{code: noted, keywords: [w]}, {code: noted-too, name: Too, keywords: [v]}]")
+    done(event("import", str(file)))
+    done(event("delete", "noted", "--yes"))
+    sent = json.loads(done(event("refresh", "--json")))["events"]
+    entries = asyncio.run(read_newest(settings, 100))
+    noted = [
+        one for one in reversed(entries) if one.target == "noted" or one.action in ("events.import", "events.refresh")
+    ]
+    assert {(one.who, one.by) for one in noted} == {("ada", "direct")}
+    assert [(one.action, one.outcome, one.detail) for one in noted][-7:] == [
+        ("events.create", "done", {"fields": ["keywords", "name"], "version": 1}),
+        ("events.edit", "done", {"fields": ["keywords"], "version": 2}),
+        ("events.pause", "refused", {"why": "event 'noted' is draft: it cannot be paused"}),
+        ("events.own", "done", {"fields": ["owners"], "version": 3}),
+        ("events.import", "done", {"events": ["noted: edit", "noted-too: create"]}),
+        ("events.delete", "done", {"version": 5}),
+        ("events.refresh", "done", {"events": sent}),
+    ]
 
 
 def test_refresh_sends_every_event_again(event: Event, settings: Settings) -> None:

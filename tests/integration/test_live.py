@@ -144,8 +144,11 @@ def test_what_is_in_force_and_how_it_is(running: Chain) -> None:
     found = told(
         ada,
         "/api/v1/events/dike/diagnosis",
-        lambda now: [one["lags"] for one in now["holdings"]] == [False] * 3,
-        "manager and both workers have it in force",
+        lambda now: (
+            [one["lags"] for one in now["holdings"]] == [False] * 3
+            and {one["about"] for one in now["findings"]} == {"source", "event"}
+        ),
+        "manager and both workers have it in force, and what a manager has left that stopped is done",
     )
     assert {one["version"] for one in found["holdings"]} == {1}
     assert [one["words"] for one in found["findings"]] == [

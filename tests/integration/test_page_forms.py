@@ -1,7 +1,8 @@
-"""Every form of the pages, with nothing and with nonsense in it: each is answered, and none by an error of ours."""
+"""Every form and query of the pages, with nothing and nonsense in it: each is answered, none by an error of ours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 from urllib.parse import quote_plus
 
@@ -16,6 +17,7 @@ from tests.support.place import place
 from tests.support.workers import worker
 
 ROUTES = [route for route in routes() if route.method == "POST" and not route.of_api]
+PAGES = [route for route in routes() if route.method == "GET" and not route.of_api and route.query is not None]
 # As they are sent: the last two are no UTF-8, and half of a surrogate pair.
 ODD = [quote_plus(one) for one in (" ", "\0", "-1", "1e400", "NaN", "9" * 40, "2026-13-45", "<b>'\";", "x" * 3000)]
 ODD += ["%FF%FE", "%ED%A0%80"]
@@ -34,13 +36,28 @@ def test_no_form_however_filled_is_answered_by_an_error_of_ours(stack: Stack) ->
             for form in _forms(route):
                 answered[route.name, form] = ada.send("POST", path, form.encode(), media=FORM).status
         assert {asked: status for asked, status in answered.items() if status >= 500} == {}
+        _queries_are_answered(ada)
         _what_is_no_form_is_refused(ada)
         assert "a request failed" not in started.log
 
 
+def _queries_are_answered(ada: Api) -> None:
+    """Those of pages; of the API schemathesis sends them."""
+    answered = {}
+    for route in PAGES:
+        path = route.path.format(code="e0", id="none")
+        for query in _filled(route.query.__struct_fields__ if route.query else ()):
+            answered[route.name, query] = ada.send("GET", f"{path}?{query}").status
+    assert {asked: status for asked, status in answered.items() if status >= 500} == {}
+
+
 def _forms(route: Route) -> list[str]:
-    """Nothing; every field with the same nonsense; each alone with some."""
     fields = route.body.__struct_fields__ if isinstance(route.body, type) and issubclass(route.body, Struct) else ()
+    return _filled(fields)
+
+
+def _filled(fields: Sequence[str]) -> list[str]:
+    """Nothing; every field with the same nonsense; each alone with some."""
     all_alike = ["&".join(f"{field}={odd}" for field in fields) for odd in ODD] if fields else []
     return ["", *all_alike, *(f"{field}={odd}" for field, odd in zip(fields, cycle(ODD), strict=False))]
 

@@ -143,8 +143,8 @@ def _pages(vera: Api, ed: Api) -> None:
     page = ed.send("GET", f"/events/flood/posts?{urlencode({'text': 'script'})}").body.decode()
     assert "<script>alert" not in page
     assert "&lt;<mark>script</mark>&gt;" in page
-    assert "Tag what this search finds" in page
-    assert "Tag what this search finds" not in vera.send("GET", "/events/flood/posts").body.decode()
+    assert "Write to what this search finds" in page
+    assert "Write to what this search finds" not in vera.send("GET", "/events/flood/posts").body.decode()
     wrong = vera.send("GET", f"/events/flood/posts?{urlencode({'text': chr(34)})}")
     assert wrong.status == 422
     assert 'role="alert"' in wrong.body.decode()
@@ -171,10 +171,11 @@ def _pages(vera: Api, ed: Api) -> None:
     assert 'dir="auto">mine</textarea>' in page
     assert 'name="was" value="other"' in page
     assert found_one(vera, post_id) == {"tags": ["by page", "late"], "note": "other"}
-    bulk = {"text": "number", "add": "page bulk"}
+    bulk = {"text": "number", "add": "page bulk", "note": "of them all"}
     begun = ed.send("POST", "/events/flood/posts", urlencode(bulk).encode(), media=media)
     assert begun.status == 303
     until(lambda: len(find(vera, tags="page bulk", most=100)["posts"]) == 38, "all are tagged by the page")
+    assert {one["annotation"]["note"] for one in find(vera, tags="page bulk", most=100)["posts"]} == {"of them all"}
 
 
 @scenarios.add

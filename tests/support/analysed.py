@@ -1,24 +1,34 @@
-"""Generated posts of two events, written by the project's own writer, and what Spark should read of them."""
+"""Generated posts of two events, written by the project's own writer, and what Spark should read of them.
+
+Of the event `flood` there is also what was heard of it: one source, and a gap of half an hour.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from pyspark.sql import DataFrame
 
 from app.clients.cassandra import Writer
 from app.domain.classify import classify
-from app.domain.events import Event
+from app.domain.coverage import InForce, Interval
+from app.domain.decisions import Command, decide
+from app.domain.events import Definition, Event
+from app.domain.heard import to_ms
 from app.domain.matcher import Matcher
 from app.domain.partitioning import HOUR, BucketRule
 from app.domain.records import raw_record
 from app.domain.rows import Row, Rows
 from app.generator import Generator, Mix
 from app.settings import Settings
+from app.topics import COVERAGE
+from tests.support.events import put_events
 from tests.support.rows import Key, Stored, as_stored
+from tests.support.topics import Raw, send
 
 START = datetime(2024, 5, 1, 22, 10, tzinfo=UTC)
 HOURS = 5  # over midnight
@@ -29,6 +39,7 @@ EVENTS = (
     Event(code="storm", name="storm", keywords=("storm", "flood"), status="active", buckets=HOURLY),
     Event(code="other", name="other", keywords=("flood",), status="active", buckets=HOURLY),  # nobody asks for it
 )
+GAP = START + timedelta(hours=2), START + timedelta(hours=2, minutes=30)
 
 
 def rows() -> dict[Key, Row]:
@@ -55,6 +66,27 @@ def write(settings: Settings, made: Iterable[Row]) -> None:
             assert await writer.write(list(made)) == []
 
     asyncio.run(writing())
+
+
+def tell(settings: Settings) -> None:
+    """Write into the ledger what was heard of an event that collected as long as there are posts."""
+    flood, end = EVENTS[0], START + timedelta(hours=HOURS)
+
+    def decided(action: Any, at: datetime, before: Event | None, **rest: Any) -> Event:
+        return decide(Command(id=str(at), action=action, code="flood", at=at, who="a test", **rest), before)
+
+    created = decided("create", START, None, definition=Definition(name="flood", keywords=flood.keywords))
+    put_events(settings, [decided("stop", end, created)])
+    heard = [_heard(START, GAP[0]), _heard(GAP[1], end)]
+    send(settings, [Raw(msgspec.json.encode(one), key=one.key.encode(), headers=()) for one in heard], COVERAGE)
+
+
+def _heard(begin: datetime, end: datetime) -> Interval:
+    since = to_ms(begin)
+    in_force = [InForce("flood", 1, since)]
+    return Interval(
+        source="x", connection="c", opened=since, since=since, until=to_ms(end), ended="cut", events=in_force
+    )
 
 
 def of(made: Iterable[Row], *codes: str) -> list[Stored]:

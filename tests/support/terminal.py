@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,13 @@ class Terminal:
             if text in self.shown:
                 return self.shown
         raise AssertionError(f"it ended without {text!r}:\n{self.shown}")
+
+    def match(self, pattern: str) -> re.Match[str]:
+        """The first that is shown of this form."""
+        for _ in self._parts():
+            if found := re.search(pattern, self.shown):
+                return found
+        raise AssertionError(f"it ended without {pattern!r}:\n{self.shown}")
 
     def type(self, keys: bytes) -> None:
         os.write(self._opened, keys)

@@ -200,6 +200,28 @@ def test_an_edit_of_single_keywords_expects_the_version_that_it_read(run: Run, m
     assert manager.asked[-1].expected_version is None
 
 
+def test_what_it_looked_for_at_a_moment_is_told(run: Run, manager: Manager, flood: Event) -> None:
+    first = flood.history[0]
+    early = msgspec.structs.replace(first, at=first.at - timedelta(hours=2))
+    run("edit", flood.code, "-k", "dike")
+    stands = manager.standing[flood.code]
+    manager.standing[flood.code] = msgspec.structs.replace(stands, history=(early, *stands.history[1:]))
+    then = json.loads(run("history", flood.code, "--at", "1h", "--json").out)
+    assert (then["keywords"], then["status"], then["version"]) == (["boulder", "flood"], "active", 1)
+    assert "boulder, flood" in run("history", flood.code, "--at", "1h").out
+    assert "dike" in run("history", flood.code, "--at", "0s").out
+    assert run("history", flood.code, "--at", "3h").error == "event 'boulder-flood' did not exist then"
+    assert run("history", flood.code, "--at", "yesterday").error.startswith("--at 'yesterday' is no time")
+
+
+def test_owners_are_named_and_shown(run: Run, manager: Manager, flood: Event) -> None:
+    assert run("own", flood.code, "ben", "ada").out == "event boulder-flood is owned by ben, ada (version 2)\n"
+    assert manager.standing[flood.code].owners == ("ben", "ada")
+    assert "ben, ada" in run("show", flood.code).out
+    assert run("own", flood.code, " ").status == 1
+    assert run("own", flood.code).status == 2
+
+
 def test_fields_are_cleared(run: Run, manager: Manager, flood: Event) -> None:
     run("edit", flood.code, "--end", "2030-01-01T00:00Z")
     assert run("edit", flood.code, "--clear", "languages", "--clear", "end").status == 0
@@ -399,7 +421,7 @@ def test_each_command_has_help_and_json(run: Run, command: str) -> None:
 
 def test_the_commands_are_those_of_the_design() -> None:
     wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history preview "
-    wanted += "clone yaml import"
+    wanted += "clone yaml import own"
     assert set(COMMANDS) == set(wanted.split())
 
 

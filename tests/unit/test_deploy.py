@@ -52,6 +52,45 @@ def settings_of(things: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def guide_secrets() -> dict[str, dict[str, str]]:
+    """What the guide has people put into Secrets, by name and key."""
+    commands = re.findall(r"create secret generic (\S+)((?:[\s\\]+--from-literal=\S+=\S.*)+)", TABLE.read_text())
+    return {name: dict.fromkeys(re.findall(r"--from-literal=([^=]+)=", keys), "0" * 32) for name, keys in commands}
+
+
+def environment(things: list[dict[str, Any]], container: dict[str, Any]) -> dict[str, str]:
+    """What a container reads, if people and operators have made the Secrets that they make."""
+    made = guide_secrets() | {"starling-superuser": {"username": "starling", "password": "0" * 32}}
+    found: dict[str, str] = {}
+    for source in container.get("envFrom", ()):
+        found |= made[source["secretRef"]["name"]] if "secretRef" in source else settings_of(things)["data"]
+    for one in container.get("env", ()):
+        asked = one.get("valueFrom", {}).get("secretKeyRef")
+        if asked and (asked["key"] in made[asked["name"]] or not asked.get("optional")):
+            found[one["name"]] = made[asked["name"]][asked["key"]]
+        elif "value" in one:
+            found[one["name"]] = one["value"]
+    return found
+
+
+def read(things: list[dict[str, Any]], container: dict[str, Any], trust: Path) -> Settings:
+    """The settings of a container of Starling's; `trust` is a file that stands for those that it finds mounted."""
+    given = environment(things, container)
+    for name, value in given.items():
+        if value.startswith("/etc/starling/trust/"):
+            assert "/etc/starling/trust" in [mount["mountPath"] for mount in container["volumeMounts"]]
+            given[name] = str(trust)
+    return Settings.model_validate(
+        {name.removeprefix("STARLING_").lower(): value for name, value in given.items() if name.startswith("STARLING_")}
+    )
+
+
+def managers(things: list[dict[str, Any]]) -> dict[str, Any]:
+    """The container of managers."""
+    (found,) = (spec["containers"][0] for name, spec in pods(things) if name == "manager")
+    return dict(found)
+
+
 def labelled(things: list[dict[str, Any]]) -> dict[str, tuple[dict[str, str], set[str]]]:
     """The labels of every pod, and the names of its ports."""
     made = [
@@ -80,17 +119,105 @@ def policy(things: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return dict(found["spec"])
 
 
-def test_every_setting_is_one_and_they_fit_together(things: list[dict[str, Any]]) -> None:
-    config = settings_of(things)
-    known = {f"STARLING_{name.upper()}" for name in Settings.model_fields}
-    assert config["data"].keys() - {"STARLING_STATE_DIR"} <= known
-    given = {name.removeprefix("STARLING_").lower(): value for name, value in config["data"].items()}
-    settings = Settings.model_validate(given)
-    assert settings.partitions >= settings.workers_most_hot
-    for _, spec in pods(things):
-        for container in spec["containers"]:
-            named = {one["name"] for one in container.get("env", ()) if one["name"].startswith("STARLING_")}
-            assert named <= known
+def test_every_setting_is_one_and_they_fit_together_with_the_secrets_of_the_guide(
+    things: list[dict[str, Any]],
+) -> None:
+    known = {f"STARLING_{name.upper()}" for name in Settings.model_fields} | {"STARLING_STATE_DIR"}
+    readers = set()
+    for name, spec in pods(things):
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            given = environment(things, container)
+            assert {one for one in given if one.startswith("STARLING_")} <= known, name
+            if "envFrom" in container:
+                settings = read(things, container, Path(__file__))
+                assert settings.partitions >= settings.workers_most_hot
+                assert settings.cassandra_password is not None
+                assert (settings.kafka_password is None) == (name == "jupyter"), "it has no word with Kafka"
+                readers.add(name)
+    assert {"manager", "tracker", "indexer"} < readers
+
+
+@pytest.mark.parametrize("server", ["kafka", "cassandra"])
+def test_who_would_speak_to_a_server_needs_its_password(things: list[dict[str, Any]], server: str) -> None:
+    (container,) = (spec["containers"][0] for name, spec in pods(things) if name == server)
+    if server == "kafka":
+        given = environment(things, container)
+        protocols = dict(one.split(":") for one in given["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+        assert {one.partition(":")[0] for one in given["KAFKA_LISTENERS"].split(",")} == protocols.keys()
+        assert set(protocols.values()) == {"SASL_PLAINTEXT"}
+    else:
+        (spec,) = (spec for name, spec in pods(things) if name == "manager")
+        names = [one["name"] for one in spec["initContainers"]]
+        assert names == ["cassandra-user", "migrate"], "topics and tables wait for the user"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everybody_may_come_in_while_one_copy_of_the_users_is_away(tmp_path: Path, overlay: str) -> None:
+    (servers,) = (one for one in built(overlay, tmp_path) if one["metadata"]["name"] == "cassandra" and _is_set(one))
+    (container,) = servers["spec"]["template"]["spec"]["containers"]
+    (options,) = (one["value"] for one in container["env"] if one["name"] == "JVM_EXTRA_OPTS")
+    assert options == f"-Dcassandra.system_auth.default_rf={servers['spec']['replicas']}"
+
+
+def _is_set(thing: dict[str, Any]) -> bool:
+    return bool(thing["kind"] == "StatefulSet")
+
+
+def test_operators_give_as_much_as_the_servers_that_they_take_the_place_of(tmp_path: Path) -> None:
+    plain = {one["metadata"]["name"]: one["spec"] for one in built("production", tmp_path) if _is_set(one)}
+    things = built("production", tmp_path, "strimzi", "k8ssandra")
+    gone = {"kafka", "kafka-brokers", "cassandra", "cassandra-nodes"}
+    assert not [one for one in things if one["metadata"]["name"] in gone]
+    made = {
+        kind: next(one for one in things if one["kind"] == kind)
+        for kind in ("Kafka", "KafkaNodePool", "KafkaUser", "K8ssandraCluster")
+    }
+
+    pool, broker = made["KafkaNodePool"]["spec"], plain["kafka"]["template"]["spec"]["containers"][0]
+    given = {one["name"]: one.get("value") for one in broker["env"]}
+    (room,), (claim,) = pool["storage"]["volumes"], plain["kafka"]["volumeClaimTemplates"]
+    assert room["size"] == claim["spec"]["resources"]["requests"]["storage"]
+    assert (pool["replicas"], pool["resources"]) == (plain["kafka"]["replicas"], broker["resources"])
+    assert given["KAFKA_HEAP_OPTS"] == " ".join(f"{flag}{size}" for flag, size in pool["jvmOptions"].items())
+    for name, value in made["Kafka"]["spec"]["kafka"]["config"].items():
+        assert given[f"KAFKA_{name.upper().replace('.', '_')}"] == str(value).replace("False", "false"), name
+
+    cluster, node = made["K8ssandraCluster"]["spec"], plain["cassandra"]["template"]["spec"]["containers"][0]
+    given = {one["name"]: one.get("value") for one in node["env"]}
+    (center,), (claim,) = cluster["cassandra"]["datacenters"], plain["cassandra"]["volumeClaimTemplates"]
+    asked = cluster["cassandra"]["storageConfig"]["cassandraDataVolumeClaimSpec"]
+    assert asked["resources"] == claim["spec"]["resources"]
+    assert (center["size"], cluster["cassandra"]["resources"]) == (plain["cassandra"]["replicas"], node["resources"])
+    assert given["MAX_HEAP_SIZE"] == cluster["cassandra"]["config"]["jvmOptions"]["heap_max_size"]
+    assert node["image"].endswith(f":{cluster['cassandra']['serverVersion']}")
+
+    settings = read(things, managers(things), Path(__file__))
+    assert settings.cassandra_datacenter == center["metadata"]["name"]
+    assert settings.cassandra == f"starling-{center['metadata']['name']}-service:9042"
+    (listener,) = made["Kafka"]["spec"]["kafka"]["listeners"]
+    assert settings.kafka == f"starling-kafka-bootstrap:{listener['port']}"
+    assert (settings.kafka_security_protocol, listener["tls"]) == ("SASL_SSL", True)
+    assert settings.kafka_sasl_mechanism.lower() == listener["authentication"]["type"]
+    assert settings.kafka_username == made["KafkaUser"]["metadata"]["name"]
+
+
+@pytest.mark.parametrize("more", [(), ("split",), ("analysis",)])
+def test_operators_servers_let_in_every_role_and_trust_is_where_it_is_looked_for(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    things = built("production", tmp_path, *more, "strimzi", "k8ssandra")
+    (listener,) = next(one for one in things if one["kind"] == "Kafka")["spec"]["kafka"]["listeners"]
+    for peer, *_ in (listener["networkPolicyPeers"], policy(things, "k8ssandra")["ingress"][0]["from"]):
+        roles = labelled(things)
+        assert "manager" in roles
+        assert [name for name, (labels, _) in roles.items() if not chosen(peer["podSelector"], labels)] == []
+    for name, spec in pods(things):
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            if "envFrom" in container:
+                assert read(things, container, Path(__file__)).kafka_ca_file is not None, name
+        if not name.startswith("spark-"):
+            (trust,) = (one["secret"] for one in spec["volumes"] if one["name"] == "trust")
+            assert trust == {"secretName": "starling-cluster-ca-cert", "optional": False}, name
 
 
 def test_every_template_runs_its_role_by_the_settings_that_stand_beside_it(things: list[dict[str, Any]]) -> None:
@@ -181,10 +308,7 @@ def test_keda_scales_what_the_manager_would_by_the_same_figures_and_never_beside
     tmp_path: Path, overlay: str, components: tuple[str, ...]
 ) -> None:
     things = built(overlay, tmp_path, *components)
-    (config,) = (thing["data"] for thing in things if thing["kind"] == "ConfigMap")
-    settings = Settings.model_validate(
-        {name.removeprefix("STARLING_").lower(): value for name, value in config.items()}
-    )
+    settings = read(things, managers(things), Path(__file__))
     assert scaling_of(settings).by == "others"
     assert not [one for one in things if one["kind"] == "APIService"], "a cluster has one server of external metrics"
     busy = Wanted(running=True, replicas=1, least=1, most=4, why="")
@@ -264,8 +388,7 @@ def test_nothing_asks_for_less_than_was_measured_at_the_load_that_it_is_for(
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_there_are_workers_partitions_and_room_on_disk_for_the_load(tmp_path: Path, overlay: str) -> None:
     things, load = built(overlay, tmp_path), sizing.FOR[overlay]
-    config = settings_of(things)["data"]
-    settings = Settings.model_validate({name.removeprefix("STARLING_").lower(): config[name] for name in config})
+    settings = read(things, managers(things), Path(__file__))
     assert settings.partitions >= sizing.partitions(load)
     assert settings.workers_most >= sizing.shares(load)["worker"].replicas
     assert settings.raw_retention_hours == 24 * sizing.RAW_DAYS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.coverage import Entry, InForce, Interval, SourceStatus
-from app.domain.diagnosis import LAGGING, Facts, Finding, diagnosis, system
+from app.domain.diagnosis import LAGGING, Diagnosing, Facts, Finding, system
 from app.domain.events import Change, Event
 from app.domain.lag import Lag
 from app.domain.presence import Process, Versions
@@ -39,8 +39,12 @@ WELL = (process("a"), Versions(process="a", at=NOW, events={"flood": 4}))
 
 
 def facts(*ledger: Entry, **more: Any) -> Facts:
-    given = {"presence": WELL, "lags": (), "kafka": UP, "cassandra": UP, "last_post": NOW - 12_000} | more
+    given = {"presence": WELL, "lags": (), "kafka": UP, "cassandra": UP} | more
     return Facts(now=NOW, ledger=ledger, **given)
+
+
+def diagnosis(event: Event, known: Facts, last_post: int | None = NOW - 12_000) -> list[Finding]:
+    return Diagnosing(known).of(event, last_post)
 
 
 def words(*findings: Finding) -> list[tuple[str, str]]:
@@ -141,11 +145,28 @@ def test_a_source_that_was_left_by_intention_is_passed_over() -> None:
             {"presence": (*WELL, process("b"), Versions(process="b", at=NOW, events={"flood": 2}))},
             ("warning", "worker 2 has version 2 in force; the event is at version 4"),
         ),
-        ({"last_post": None}, ("note", "no post has come for it yet")),
     ],
 )
 def test_what_is_said_of_the_rest(more: dict[str, Any], told: tuple[str, str]) -> None:
     assert told in words(*diagnosis(FLOOD, facts(source("listening"), **more)))
+
+
+def test_of_an_event_without_posts_it_says_so() -> None:
+    assert ("note", "no post has come for it yet") in words(*diagnosis(FLOOD, facts(source("listening")), None))
+
+
+def test_what_is_said_of_one_event_is_not_said_of_another_by_the_same_facts() -> None:
+    storm = Event(code="storm", name="Storm", keywords=("storm",), status="active", version=1)
+    behind = Versions(process="a", at=NOW, events={"flood": 4, "storm": 0})
+    status = source("listening", refused={"storm": ("a",)}, events={"flood": 4, "storm": 1})
+    known = Diagnosing(facts(status, presence=(process("a"), behind)))
+    assert words(*known.of(storm, None)) == [
+        ("warning", "x refused rules of this event: a"),
+        ("warning", "worker has version 0 in force; the event is at version 1"),
+        ("note", "no post has come for it yet"),
+        ("fine", "x: it is listening"),
+    ]
+    assert {one.level for one in known.of(FLOOD, NOW)} == {"fine"}
 
 
 def test_a_little_lag_is_none() -> None:

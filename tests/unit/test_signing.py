@@ -123,6 +123,9 @@ async def test_attempts_are_counted_by_address_as_a_trusted_proxy_tells_it(monke
         assert [await attempt(client, f"198.51.100.{n}, 203.0.113.5") for n in range(11)] == [*[401] * 10, 429]
         assert await attempt(client, "203.0.113.6") == 401
     assert [entry["address"] for entry in desk.entries] == [*["203.0.113.5"] * 10, "203.0.113.6"]
+    async with served(desk) as client:
+        assert [await attempt(client, f"2001:db8::{n}") for n in range(1, 12)] == [*[401] * 10, 429]
+        assert await attempt(client, "2001:db8:0:1::1") == 401, "of another network"
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,15 @@ def test_what_is_written_is_read_again(
         ("events: [{code: x, start: !!bool x}]", "not what it looks like"),
         ("events: [{code: x, start: !!timestamp x}]", "not what it looks like"),
         ("events: [{code: x, start: 2026-13-01}]", "not what it looks like"),
-        ("", "Expected `object`"),
+        ("", "begins with `events:`"),
+        ("- flood", "begins with `events:`"),
+        (b"\xff\xfe\0", "this is no text in UTF-8"),
         ("[" + "]" * 5, "this is no YAML"),
         ("events: [{? [a] : b}]", "a key that is no text"),
         ("events:\n" + "".join(f"- code: e{n}\n" for n in range(1001)), "1001 events"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_a_line(text: str, said: str) -> None:
+def test_what_cannot_be_read_is_told_in_a_line(text: bytes | str, said: str) -> None:
     with pytest.raises(ValueError) as wrong:
         read(text)
     assert said in str(wrong.value)

@@ -26,6 +26,7 @@ _AGAIN_SECONDS = 10.0
 _POSTS_AT_ONCE = 25  # twice a second at most: more nobody reads
 _LOOK_SECONDS = 0.5
 _STATE_SECONDS = 5.0
+MOST_HOURS = 24.0 * 31  # of the past
 _Selectors = Annotated[tuple[str, ...], Meta(max_length=MAX_SELECTORS)]
 _Boxes = Annotated[tuple[Box, ...], Meta(max_length=MAX_SELECTORS)]
 
@@ -38,7 +39,7 @@ class Tried(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boxes: _Boxes | None = None
     languages: _Selectors | None = None
     code: str = ""
-    hours: Annotated[float, Meta(ge=0.1, le=24 * 31)] = 24.0  # of the past
+    hours: Annotated[float, Meta(ge=0.1, le=MOST_HOURS)] = 24.0  # of the past
     posts: Annotated[int, Meta(ge=1, le=MOST_POSTS)] = MOST_POSTS  # read at most
     seconds: Annotated[float, Meta(ge=0.1, le=MOST_SECONDS)] = MOST_SECONDS  # read as long at most
 

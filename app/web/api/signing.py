@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app.clients.tokens import Invalid
 from app.domain.people import Right
+from app.domain.proxies import neighbourhood
 from app.web.api.people import Token
 from app.web.problems import Failed, Problem, too_many
 from app.web.routes import Asked, Reply, Route
@@ -40,8 +41,8 @@ async def token(asked: Asked) -> Reply:
 
 
 def slow_down(asked: Asked) -> None:
-    """Raise Failed where somebody tries too often from an address."""
-    wait = asked.desk.people.attempts.take(asked.address)
+    """Raise Failed where somebody tries too often from an address; of IPv6 one has very many, all of a /64."""
+    wait = asked.desk.people.attempts.take(neighbourhood(asked.address))
     if wait:
         raise too_many(wait, "too many attempts to sign in from this address")
 

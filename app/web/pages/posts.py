@@ -62,6 +62,7 @@ class Bulk(Form, frozen=True, kw_only=True, omit_defaults=True):
 
     add: str = ""
     remove: str = ""
+    note: str = ""  # blank: each note stays
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -79,10 +80,10 @@ async def page(asked: Asked) -> Page:
 
 
 async def bulk(asked: Asked) -> Page | Redirect:
-    """Begin to tag what a search finds."""
+    """Begin to tag or note what a search finds."""
     form: Bulk = asked.body
     try:
-        change = Change(add=items(form.add), remove=items(form.remove))
+        change = Change(add=items(form.add), remove=items(form.remove), note=_note(form.note) or UNSET)
         await begin(asked, form.search(), change, MAX_POSTS)
     except ValueError as wrong:
         return await _page(asked, msgspec.convert(msgspec.to_builtins(form), Wanted), str(wrong), 422)
@@ -90,7 +91,7 @@ async def bulk(asked: Asked) -> Page | Redirect:
         problem = failed.problem
         wanted = msgspec.convert(msgspec.to_builtins(form), Wanted)
         return await _page(asked, wanted, problem.detail, problem.status)
-    return Redirect(form.address(asked.event.code), "The posts are being tagged; below you see how far it is.")
+    return Redirect(form.address(asked.event.code), "The posts are being written to; below you see how far it is.")
 
 
 async def one(asked: Asked) -> Page:
@@ -181,7 +182,7 @@ ROUTES = [
         _PATH,
         bulk,
         "posts.page_tag_found",
-        "Tag what a search finds",
+        "Tag or note what a search finds",
         Right.CHANGE,
         body=Bulk,
         action="posts.annotate_found",

@@ -7,12 +7,13 @@ from msgspec import Struct
 from app.domain.letters import MOST_AT_ONCE
 from app.domain.people import Right
 from app.domain.presence import name_of
-from app.web.api.system import Again, LettersWanted, Named, listed, look, opened, sent_again
+from app.web.api.system import Again, LetterKind, LettersWanted, Named, listed, look, opened, sent_again
 from app.web.routes import Asked, Page, Redirect, Route
 from app.web.watching import now_ms
 
 A_PAGE = 50
 _MOST_EVENTS = 100
+_MOST_KINDS = 5  # of reasons of dead letters; their own page has all
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -66,12 +67,16 @@ async def send_again(asked: Asked) -> Redirect:
 
 def _shown(asked: Asked) -> dict[str, object]:
     whole = look(asked)
+    reasons = asked.desk.watching.letter_kinds()[:_MOST_KINDS]
     alive = [one for one in whole.processes if not one.silent(now_ms())]
     return {
         "whole": whole,
         "now": now_ms(),
         "events": whole.events[:_MOST_EVENTS],
         "names": {one.id: name_of(one, alive) for one in alive},
+        "letter_kinds": [LetterKind(kind, count) for kind, count in reasons],
+        "may_replay": asked.caller.may(Right.CREATE),
+        "at_once": MOST_AT_ONCE,
         "behind": sum(lag.records for lag in whole.lags),
     }
 

@@ -35,4 +35,8 @@ def import_files(*, files: Sequence[str], code: str, source: str, fresh: bool, a
     event = asyncio.run(Direct().event(code))
     if event.status not in TAKES:
         raise UserError(f"{code}: nothing is imported into an event that is {event.status}")
-    send(Job(files, AtOnce, source, fresh=fresh, importing=(code, event.version)), as_json=as_json)
+    send(Job(files, AtOnce, source, fresh=fresh, importing=event), as_json=as_json)
+    now = asyncio.run(Direct().event(code))
+    if now.born != event.born or now.status not in TAKES:
+        became = "purged" if now.born != event.born else now.status
+        raise UserError(f"{code}: became {became} meanwhile: what came after that is not in it")

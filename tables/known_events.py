@@ -76,6 +76,8 @@ class KnownEvents:
         for code, event in self.view.items.items():
             if record.event not in ("", code):
                 continue
+            if record.event and code in named and max(named[code]) < event.born:
+                continue  # it was imported for another event of the same code, which is purged
             heard = lately.as_heard(event, record.wanted_at)
             if record.origin == "import" and record.event:
                 heard = lately.taking(heard)

@@ -12,6 +12,7 @@ from app.domain.matcher import Match, Matcher
 from app.domain.partitioning import kafka_partition
 from app.domain.posts import Control, Malformed, Post, read
 from app.domain.records import DeadLetter, Line, RawRecord, Way
+from app.domain.standing import PAST
 
 # A classified record is cut at either: the normalizer holds 32 of them at a time.
 MAX_POSTS = 64
@@ -97,6 +98,7 @@ class _Collector:
         match = matcher.match
         lines = record.lines
         intake.lines = len(lines)
+        found: set[tuple[str, str]] = set()  # events and posts
         for number, line in enumerate(lines):
             try:
                 posts = read(line)
@@ -115,6 +117,10 @@ class _Collector:
                 matches = match(post)
                 if post.tags:
                     _note_platform_only(intake, post.tags, matches, matcher)
+                if record.origin in PAST:
+                    # What stands is told from a copy by the time of its record; within one that says nothing.
+                    matches = [one for one in matches if (one.event.code, post.id) not in found]
+                    found.update((one.event.code, post.id) for one in matches)
                 if matches:
                     intake.matched += 1
                     intake.classified += len(matches)

@@ -17,7 +17,7 @@ from app.domain.heard import active_spans, to_ms
 
 # How long an edit counts as lately: X's old rules go 30 s after it, and a stream that lags 30 s behind is given up.
 SECONDS = 60.0
-TAKES = ("draft", "active", "paused", "stopped")  # statuses in which an event takes what is imported for it
+TAKES = ("draft", "scheduled", "active", "paused", "stopped")  # in these an event takes imports
 MOST_EVENTS = 200  # in one header
 _FIELDS = ("keywords", "accounts", "boxes", "languages")
 

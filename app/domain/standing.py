@@ -38,13 +38,9 @@ def left(rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing]) -> lis
     """The rows, each with what belongs to it, without those whose post stands already or comes earlier among them."""
     known = dict(standing)
     kept = []
-    taken: set[Key] = set()
     for place, row in rows:
         before = known.get(row.key)
-        if row.line.origin == "import" and row.key in taken:
-            continue  # an archive has many a post twice
         if before is None or _is_own(row, before):
-            taken.add(row.key)
             known[row.key] = Standing(row.line.origin, row.version, row.line.received_at)
             kept.append((place, row))
     return kept

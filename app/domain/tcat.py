@@ -78,8 +78,9 @@ class Table:
         row = dict(zip(self._names, self._values(line.decode()), strict=True))
         get = row.get
         status = _told(get, _TEXTS, _NUMBERS, _TRUTHS)
-        if "id_str" not in status:
-            raise ValueError("a row without an id")
+        if not re.fullmatch(r"[1-9][0-9]*", status.get("id_str", "")):
+            # A spreadsheet saves 2.6E+17: by that all posts of a year would be one.
+            raise ValueError("a row whose id is no whole number")
         # As X has it: what reads a v1.1 status takes the escapes away.
         status["text"] = row["text"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         status["user"] = _told(get, _USER_TEXTS, _USER_NUMBERS, _USER_TRUTHS)

@@ -31,6 +31,7 @@ class Opened(NamedTuple):
     size: int  # bytes
     mtime_ns: int
     head: Callable[[int], bytes]  # so many of its first bytes, HEAD_BYTES at most
+    check: Callable[[], object]  # raises UserError if what was read may be of two objects
 
 
 def opened(address: Address) -> Opened:
@@ -39,7 +40,7 @@ def opened(address: Address) -> Opened:
         return _object(address)
     path = Path(address)
     try:
-        raw = path.open("rb", buffering=0)
+        raw = io.FileIO(path, opener=_at_once)
         status = os.fstat(raw.fileno())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -55,7 +56,13 @@ def opened(address: Address) -> Opened:
         status.st_size,
         status.st_mtime_ns,
         lambda length: os.pread(raw.fileno(), length, 0),
+        lambda: None,  # what is open stays, whatever gets its name
     )
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open what may be a pipe without waiting until somebody writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _object(url: str) -> Opened:
@@ -73,10 +80,24 @@ def _object(url: str) -> Opened:
             raise UserError(f"{url}: no such object")
         raw: Any = client.open_input_file(url.removeprefix(_S3))
         head = raw.read_at(min(HEAD_BYTES, info.size), 0)
+        tag = _tag(raw)
     except (OSError, ValueError) as error:  # ValueError: an address that is none
         raise UserError(f"{url}: {_told(error)}") from None
     ahead = io.BufferedReader(raw, _AHEAD_BYTES)
-    return Opened(url, url.rpartition("/")[2], ahead, info.size, info.mtime_ns or 0, lambda length: head[:length])
+
+    def check() -> None:
+        """Each piece is asked for by the key, whichever object has it by then."""
+        with client.open_input_file(url.removeprefix(_S3)) as now:
+            if _tag(now) != tag:
+                raise UserError(f"{url}: was replaced while it was read; --fresh sends it again whole")
+
+    return Opened(
+        url, url.rpartition("/")[2], ahead, info.size, info.mtime_ns or 0, lambda length: head[:length], check
+    )
+
+
+def _tag(file: Any) -> Any:
+    return (file.metadata() or {}).get("ETag")
 
 
 def _told(error: Exception) -> str:

@@ -43,7 +43,7 @@ class JsonLines:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.key, self.name, self._raw, self.size, self.mtime_ns, self._head = opened(address)
+        self.key, self.name, self._raw, self.size, self.mtime_ns, self._head, self._check = opened(address)
         start = self._head(len(_GZIP))
         if self.name.endswith(".gz") and self.size and start != _GZIP:
             self._raw.close()
@@ -109,6 +109,7 @@ class JsonLines:
                     yield Line(None, Place(number, offset), size)
                 elif data and not data.isspace():
                     yield Line(data, Place(number, offset), size)
+            self._check()
         except EOFError:
             raise UserError(f"{self.address}: bad file at line {number + 1}: the gzip data ends too early") from None
         except (OSError, zlib.error) as error:

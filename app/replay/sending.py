@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, field
 
 from app.clients.kafka import admin, producer, unreachable
+from app.domain.events import Event
 from app.domain.records import Headers, raw_headers
 from app.errors import Unavailable, UserError
 from app.replay.files import Address
@@ -37,7 +38,7 @@ class Job(NamedTuple):
     source: str = "replay"
     loop: bool = False
     fresh: bool = False
-    importing: tuple[str, int] | None = None  # code and version of the only event that it is for; None: a replay
+    importing: Event | None = None  # the only one that it is for; None: a replay
 
 
 class Reached(Struct):
@@ -77,7 +78,8 @@ class Replay:
         self._job = job
         self._listener = listener
         self._topic = full_name(RAW, settings)
-        self._only = [job.importing[0]] if job.importing else []
+        # A new event of a purged one's code has nothing yet of what was sent to that.
+        self._only = [job.importing.code, str(job.importing.born)] if job.importing else []
         self._stopping = asyncio.Event()
         self._received_ms = 0
 
@@ -112,10 +114,10 @@ class Replay:
         """
         if self._job.importing is None:
             return raw_headers(self._job.source, "jsonl", received_ms, "replay")
-        code, version = self._job.importing
+        event = self._job.importing
         self._received_ms = max(received_ms, self._received_ms + 1)
-        headers = raw_headers(self._job.source, "jsonl", self._received_ms, "import", event=code)
-        return [*headers, ("lately", f"{code}:{version}".encode())]
+        headers = raw_headers(self._job.source, "jsonl", self._received_ms, "import", event=event.code)
+        return [*headers, ("lately", f"{event.code}:{event.version}".encode())]
 
     async def _partitions(self, sender: AIOKafkaProducer) -> int:
         try:

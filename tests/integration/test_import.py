@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
+from app.errors import UserError
 from app.local.stack import Stack
+from app.replay.lines import Place
+from app.replay.tables import open_lines
 from app.topics import RAW
 from tests import builders
 from tests.support import commands, events, topics
 from tests.support.chain import Chain, chain
 from tests.support.topics import Raw
+from tests.support.waiting import until
 
 KEYS = {"AWS_ACCESS_KEY_ID": "made", "AWS_SECRET_ACCESS_KEY": "up", "AWS_EC2_METADATA_DISABLED": "true"}
 HEADER = "id,time,created_at,from_user_name,text,lang,from_user_id"
@@ -116,6 +121,29 @@ def test_what_an_event_has_stays_and_counts_once(running: Chain, tmp_path: Path)
     assert sent(again)["lines"] == 0
     assert "sent already" in again.err
     running.check_calm()
+
+
+def test_a_new_event_of_a_purged_ones_code_has_nothing_yet(running: Chain, tmp_path: Path) -> None:
+    archive = tmp_path / "posts.jsonl"
+    archive.write_bytes(line(20, "the lock opens"))
+    for life in range(2):
+        events.accepted(running.settings, events.create("reborn", keywords=("lock",)))
+        assert sent(bring(running, tmp_path, str(archive), "--event", "reborn", "--json"))["lines"] == 1
+        assert [row["origin"] for row in running.stored({"reborn"}).values()] == ["import"]
+        if life == 0:
+            events.accepted(running.settings, events.command("stop", "reborn"), events.command("purge", "reborn"))
+            until(lambda: "reborn" not in events.events(running.settings), "the event is still there")
+    running.check_calm()
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_told(bucket: str) -> None:
+    """Each piece is asked for by the key, so lines of both objects may have been read."""
+    address = put(f"{bucket}/replaced.jsonl", b'{"old":1}\n' * 1_000_000)
+    with pytest.raises(UserError, match="was replaced while it was read"), open_lines(address) as file:
+        rows = file.read(Place())
+        next(rows)
+        put(address, b'{"new":1}\n' * 1_000_000)
+        deque(rows, maxlen=0)
 
 
 @pytest.mark.parametrize(

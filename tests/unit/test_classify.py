@@ -190,3 +190,14 @@ def test_a_record_that_a_batch_holds_twice_is_counted_once() -> None:
     records = [Intake(offset=offset, lines=12, posts=12) for offset in (4, 5, 5, 4, 6, 6)]
     assert [total.count(record) for record in records] == [True, True, False, False, True, False]
     assert total == Intake(offset=6, lines=36, posts=36)
+
+
+@pytest.mark.parametrize(
+    ("origin", "times"), [("import", 1), ("rematch", 1), ("search", 1), ("live", 2), ("replay", 2)]
+)
+def test_of_the_copies_in_a_record_of_the_past_the_first_that_matches_goes(origin: str, times: int) -> None:
+    flood = line(status("a flood"))
+    found = classified(record(line(status("sun")), flood, line(numbered("water", 1)), flood, origin=origin))
+    assert [one.line for bundle in found.bundles for one in bundle.lines] == [1, 2, 3][: times + 1]
+    assert only_intake(found).posts == 4
+    assert only_intake(found).matched == only_intake(found).classified == times + 1

@@ -117,7 +117,7 @@ def test_changes_of_what_is_selected_are_moments_and_others_are_not() -> None:
 
 def test_whatever_stands_takes_what_is_imported_for_it() -> None:
     event = edited()
-    for status in ("draft", "active", "paused", "stopped"):
+    for status in ("draft", "scheduled", "active", "paused", "stopped"):
         assert taking(replace(event, status=status)).status == "active"
     for status in ("archived", "deleted", "purging"):
         assert taking(replace(event, status=status)).status == status

@@ -186,5 +186,5 @@ def test_of_the_copies_in_a_batch_the_first_way_stays() -> None:
     assert kept(AGAIN, LIVE) == [0]
     assert kept(LIVE, row("live", offset=4)) == [0, 1]
     assert kept(AGAIN, row("rematch", rematch=7, offset=4)) == [0, 1]
-    assert kept(IMPORT, row("import", received_at=5, offset=0)) == [0]
+    assert kept(IMPORT, row("import", received_at=6, offset=4)) == [0]
     assert kept(AGAIN, row("rematch", rematch=10, version=10, offset=4)) == [0]

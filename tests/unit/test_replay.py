@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: bytes | None
         list(file.read(Place()))
     assert error in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_pipe_is_no_file_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "posts.jsonl")
+    with pytest.raises(UserError, match="not a regular file"):
+        JsonLines(tmp_path / "posts.jsonl")
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:

@@ -171,7 +171,9 @@ def test_quotes_and_backslashes_as_php_writes_them(text: str) -> None:
     [
         (b"1,2", "a row of 2 values below a header of 36"),
         (b"", "a row of"),
-        (php([""] * 36), "a row without an id"),
+        (php([""] * 36), "a row whose id is no whole number"),
+        (php(["2.62605E+17", *[""] * 35]), "a row whose id is no whole number"),
+        (php(COLUMNS), "a row whose id is no whole number"),  # of a second table behind the first
         (b'"' + b"," * 35, "a row of"),
         (b"\xff" + b"," * 35, "utf-8"),
     ],

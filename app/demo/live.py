@@ -69,7 +69,7 @@ def act(running: Worker, source: Source, cassandra: Session, options: Options, s
     due = told(entries, tag, posts, event.code)
     screen.say(f"comparing {len(due.sent):,} posts, id by id, with the source's own log of rules in force")
     found = _await_stored(cassandra, running, event.code, due)
-    heard = _await_heard(settings, event.code, due)
+    heard = _await_heard(settings, event.code, due, found)
     began = asked_at(entries, tag, LIVE_KEYWORD)
     return Live(
         code=event.code,
@@ -122,14 +122,19 @@ def _await_stored(cassandra: Session, running: Worker, code: str, due: Told) -> 
         time.sleep(_LOOK)
 
 
-def _await_heard(settings: Settings, code: str, due: Told) -> Heard:
-    """What the ledger says, once it says it of the last post too or says nothing new. Raises UserError."""
+def _await_heard(settings: Settings, code: str, due: Told, rows: Counter[str]) -> Heard:
+    """What the ledger says, once it says it of the last post too or says nothing new. Raises UserError.
+
+    That its time has passed is not enough: the post before it may have been read later than the last one was sent.
+    """
     deadline = time.monotonic() + _STORED_SECONDS
     while True:
         event = run_async(read_events(settings))[code]
         found = coverage(event, run_async(read_entries(settings)), int(time.time() * 1000))
         known = max((interval.until for heard in found for interval in heard.intervals), default=0) / 1000
-        if found and (known >= math.floor(due.last * 1000) / 1000 or time.monotonic() > deadline):
+        told_of_last = known >= math.floor(due.last * 1000) / 1000
+        agrees = bool(found) and all(check.agrees for check in checks(due, rows, found[0]))
+        if found and ((told_of_last and agrees) or time.monotonic() > deadline):
             return found[0]
         if time.monotonic() > deadline:
             raise UserError(f"`coverage` knows of no connection for {code}")

@@ -51,7 +51,7 @@ def keyspaces(settings: Settings) -> set[str]:
 @pytest.mark.usefixtures("servers")
 def test_a_demo_ends_by_itself_and_agrees() -> None:
     done = subprocess.run([STARLING, "demo", *SMALL], check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + done.stdout
     told = json.loads(done.stdout)
     assert told["agrees"]
     assert {check["name"]: check["agrees"] for check in told["checks"]} == {

@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES, RAW, TOPICS, Topic, full_name, partition_count
 
 _TOPIC_EXISTS = 36
-_SETTLE_SECONDS = 15
+_SETTLE_SECONDS = 60  # hundreds of partitions are as many directories, on a slow disk
 
 
 class Wanted(Struct, frozen=True):

@@ -34,6 +34,23 @@ SIZE = 10_000
 MOST = 40 * SIZE
 
 
+def _taken(topic: str) -> asyncio.Future[Any]:
+    """What a send gives that Kafka has acknowledged."""
+    taken = asyncio.get_running_loop().create_future()
+    taken.set_result(RecordMetadata(topic, 0, TopicPartition(topic, 0), 0, 0, 0, 0))
+    return taken
+
+
+def _send_by(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the outbox send by this client."""
+
+    @asynccontextmanager
+    async def producer(_: Settings) -> AsyncIterator[Any]:
+        yield client
+
+    monkeypatch.setattr(outbox, "producer", producer)
+
+
 def parcel(number: int) -> Parcel:
     return Parcel("raw_tweets", b"%d:" % number + b"x" * SIZE, [], None, "x", 1000 + number, 1, number)
 
@@ -135,15 +152,9 @@ async def test_however_much_comes_while_the_disk_is_being_sent_that_ends(
                 box.put(waited[-1])
             for _number in range(10):
                 await asyncio.sleep(0)  # all else has its turn
-            taken = asyncio.get_running_loop().create_future()
-            taken.set_result(RecordMetadata(topic, 0, TopicPartition(topic, 0), 0, 0, 0, 0))
-            return taken
+            return _taken(topic)
 
-    @asynccontextmanager
-    async def producer(_: Settings) -> AsyncIterator[Willing]:
-        yield Willing()
-
-    monkeypatch.setattr(outbox, "producer", producer)
+    _send_by(Willing(), monkeypatch)
     monkeypatch.setattr(outbox, "_LOOK_SECONDS", 0.0)
     monkeypatch.setattr(outbox, "SPOOL_AFTER_SECONDS", 0.0)
     monkeypatch.setattr(spooling, "FILE_BYTES", 3 * SIZE)
@@ -169,11 +180,7 @@ async def test_what_is_kept_behind_something_that_is_not_is_told_after_it(
             taken.append(asyncio.get_running_loop().create_future())
             return taken[-1]
 
-    @asynccontextmanager
-    async def producer(_: Settings) -> AsyncIterator[Willing]:
-        yield Willing()
-
-    monkeypatch.setattr(outbox, "producer", producer)
+    _send_by(Willing(), monkeypatch)
     monkeypatch.setattr(outbox, "_STOP_SECONDS", 0.0)
     spool, lease = Spool(tmp_path, 10), Held()
     box = Outbox(Settings(), cast(Lease, lease), spool, History(Settings(), {}), ledger_view(Settings()))
@@ -204,9 +211,7 @@ async def test_what_a_client_that_was_cut_off_has_not_answered_is_sent_by_the_ne
     class Willing:
         async def send(self, topic: str, value: bytes, *_: Any, **__: Any) -> asyncio.Future[Any]:
             sent.append(value)
-            taken = asyncio.get_running_loop().create_future()
-            taken.set_result(RecordMetadata(topic, 0, TopicPartition(topic, 0), 0, 0, 0, 0))
-            return taken
+            return _taken(topic)
 
     silent = Slow(len(parcels))
 
@@ -311,15 +316,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         async def send(self, topic: str, value: bytes, *_: Any, **__: Any) -> asyncio.Future[Any]:
             if topic == COVERAGE.name:
                 told.append(value)
-            taken = asyncio.get_running_loop().create_future()
-            taken.set_result(RecordMetadata(topic, 0, TopicPartition(topic, 0), 0, 0, 0, 0))
-            return taken
+            return _taken(topic)
 
-    @asynccontextmanager
-    async def producer(_: Settings) -> AsyncIterator[Willing]:
-        yield Willing()
-
-    monkeypatch.setattr(outbox, "producer", producer)
+    _send_by(Willing(), monkeypatch)
     monkeypatch.setattr(spooling, "FILE_BYTES", 1)
     return told
 

@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: setup demo test lint bench shots lock clean
+.PHONY: setup demo test lint bench bench-full shots lock clean
 
 # Kafka, Cassandra, a replayed stream and a look at what was collected; nothing needs Docker.
 demo: setup
@@ -14,7 +14,7 @@ demo: setup
 
 # Everything that a change must pass. The first run fetches Kafka and Cassandra (about 110 MB, two minutes).
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: setup
 	$(BIN)/ruff check .
@@ -26,6 +26,10 @@ lint: setup
 # Figures; see benchmarks/README.md.
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Figures of a million stored posts and more: partitions, the thesis's table and its word count.
+bench-full: setup
+	$(BIN)/python -m benchmarks.full
 
 # The pictures in docs/images, by Chromium, of a demo's generated posts.
 shots: setup

@@ -9,6 +9,7 @@ from faust.types import EventT, StreamT
 
 from agents.batches import batches
 from agents.publishing import Publisher
+from agents.retracting import records as records_of
 from agents.sending import Outgoing, bury, send_all
 from agents.tenure import Lost
 from app.domain.classify import Bundle, classify
@@ -37,7 +38,8 @@ def add_classification(app: App, settings: Settings, events: KnownEvents, publis
             await events.view.wait_complete()
             records = list(_records(batch))
             found = classify(records, await events.matcher_for(records), settings.partitions)
-            await send_all(app, [*_outgoing(found.bundles, classified), *bury(found.dead, settings)])
+            outgoing = [*_outgoing(found.bundles, classified), *records_of(found.retractions, settings)]
+            await send_all(app, [*outgoing, *bury(found.dead, settings)])
             with suppress(Lost):
                 await batch.confirm()
                 publisher.changed(await intake.count(found.intake))

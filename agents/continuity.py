@@ -76,15 +76,19 @@ class Continuity:
 
     async def _meet(self, partition: TP) -> None:
         """Know where a partition goes on; anew after each assignment, since another process may have had it."""
-        if partition in self._next and partition not in self._assigned_anew:
-            return
-        committed = self._app.consumer._committed_offset[partition]
-        if committed is None:
-            # Faust delivers before it has asked. Taken for 0, all that was ever read would be read again.
-            committed = await committed_offset(self._settings, self._app.conf.id, partition.topic, partition.partition)
-        self._assigned_anew.discard(partition)
-        self._went_back.pop(partition, None)
-        self._next[partition] = committed or 0
+        while partition not in self._next or partition in self._assigned_anew:
+            assigned = self._assigned_anew
+            committed = self._app.consumer._committed_offset[partition]
+            if committed is None:
+                # Faust delivers before it has asked. Taken for 0, all that was ever read would be read again.
+                name, number = partition.topic, partition.partition
+                committed = await committed_offset(self._settings, self._app.conf.id, name, number)
+            known = partition in self._next and partition not in assigned
+            if known or assigned is not self._assigned_anew:
+                continue  # the look and a batch may both ask, and the first was faster; or it was assigned once more
+            assigned.discard(partition)
+            self._went_back.pop(partition, None)
+            self._next[partition] = committed or 0
 
     async def _missing(self, partition: TP, offset: int) -> bool:
         """Whether there are records before this one that did not come; goes back to them."""

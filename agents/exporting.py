@@ -34,6 +34,7 @@ from app.settings import Settings
 from app.topics import EVENT_COMMANDS, full_name
 from app.topics import EXPORTS as TOPIC
 from tables.event_ledger import EventLedger
+from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,11 @@ def add_exporting(
     ledger: EventLedger,
     exports: View[Entry],
     heard: View[coverage.Entry],
+    activity: KnownActivity,
     store: Store,
 ) -> None:
     """Give the app its tasks."""
-    jobs = _Jobs(app, settings, events, ledger, exports, heard, store)
+    jobs = _Jobs(app, settings, events, ledger, exports, heard, activity, store)
 
     @app.task
     async def exporting() -> None:
@@ -68,6 +70,7 @@ def add_exporting(
         await app.may_work.wait()
         await exports.wait_complete()
         await heard.wait_complete()
+        await activity.view.wait_complete()
         try:
             while not app.should_stop:
                 try:
@@ -98,6 +101,7 @@ class _Jobs:
         ledger: EventLedger,
         exports: View[Entry],
         heard: View[coverage.Entry],
+        activity: KnownActivity,
         store: Store,
     ) -> None:
         self._app = app
@@ -106,6 +110,7 @@ class _Jobs:
         self._ledger = ledger
         self._exports = exports
         self._heard = heard
+        self._activity = activity
         self._store = store
         self._tenure = Tenure(app, settings)
         self._topic = full_name(TOPIC, settings)
@@ -190,7 +195,8 @@ class _Jobs:
     async def order(self, event: Event, asked: Asked) -> Order:
         """What its process is to do."""
         begun = _now()
-        described = await asyncio.to_thread(about, event, list(self._heard.items.values()), asked.wish, begun)
+        heard, counted = list(self._heard.items.values()), self._activity.of(event)
+        described = await asyncio.to_thread(about, event, heard, counted, asked.wish, begun)
         return Order(
             asked.id,
             Job(

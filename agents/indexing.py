@@ -25,6 +25,7 @@ from app.clients.kafka import connection
 from app.domain.events import Event
 from app.domain.posts import Malformed
 from app.domain.records import ClassifiedRecord, classified_record
+from app.domain.retracting import HEADER
 from app.domain.rows import Key, normalized, post_of, row_of
 from app.faustapp import App
 from app.roles import Role, app_id
@@ -131,6 +132,8 @@ class Indexing(Service):
 
     async def _entries(self, record: ConsumerRecord) -> AsyncIterator[Entry]:
         """What the index shall hold of a record; nothing of what the normalizers bury or pass over."""
+        if HEADER in dict(record.headers):
+            return  # what sources take back: the normalizers remove it from the index, too
         try:
             read = classified_record(record.key, record.value, dict(record.headers))
         except ValueError:

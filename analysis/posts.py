@@ -1,7 +1,8 @@
 """The posts of events in a period, as a DataFrame that reads no other partition of Cassandra.
 
-The buckets come from the table that lists them; each is asked for by its whole key ("Cassandra Direct Join" in the
-plan), many at once. Nothing is read before the DataFrame is used, and then anew each time: `.cache()` keeps it.
+The buckets come from the table that lists them, which is read when the DataFrame is made: buckets that begin later are
+not in it. Each is asked for by its whole key ("Cassandra Direct Join" in the plan), many at once, by a task at a node
+that has it. Posts are read when the DataFrame is used, and then anew each time: `.cache()` keeps them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from difflib import get_close_matches
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from analysis.locality import spread
 from analysis.session import keyspace
 from app.domain.columns import COLUMNS, EXPORTED
 from app.domain.heard import to_ms
@@ -22,8 +24,6 @@ from app.schema import ANNOTATION, EVENT_BUCKET, TWEET
 FORMAT = "org.apache.spark.sql.cassandra"
 EVENTS = "events"
 _KEY = ("event_name", "bucket")
-# Tasks for a core: buckets differ in size, and with more tasks none waits long for the last.
-_TASKS = 4
 
 
 def posts(
@@ -39,22 +39,18 @@ def posts(
 
     A post of several events is there once for each. With `distinct` it is there once, with what the first of them
     (by code) has stored, and a column `events` that lists them all. The columns `tags` and `note`, where they are asked
-    for, have what people have written to the post. Raises UserError for a column that there is not.
+    for, have what people have written to the post. Raises UserError for a column that there is not; as the list of
+    buckets is read at once, also what Spark raises where Cassandra does not answer.
     """
     wanted = list(columns)
     if unknown := [name for name in wanted if name not in EXPORTED]:
         near = get_close_matches(unknown[0], EXPORTED, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"posts have no column {unknown[0]!r}{hint}")
-    # The connector refuses a condition on a key that it joins by. So none may reach the join: Spark carries none over
-    # from an expression (the list's), and moves none of who filters posts past a condition that depends on the task.
-    listed = buckets(spark, events, since, until).select(
-        f.concat("event_name", f.lit("")).alias("event_name"), "bucket"
-    )
-    spread = listed.repartition(_TASKS * spark.sparkContext.defaultParallelism, *_KEY)
-    found = _within(_of(spread, _table(spark, TWEET)), since, until)
+    dealt = spread(spark, buckets(spark, events, since, until).select(*_KEY), TWEET)
+    found = _within(_of(dealt, _table(spark, TWEET)), since, until)
     if not set(wanted) <= set(COLUMNS):
-        found = _annotated(found, _of(spread, _table(spark, ANNOTATION)))
+        found = _annotated(found, _of(dealt, _table(spark, ANNOTATION)))
     return _once(found, wanted) if distinct else found.select(*wanted)
 
 
@@ -73,7 +69,11 @@ def buckets(
 
 
 def _of(listed: DataFrame, table: DataFrame) -> DataFrame:
-    """What a table has in the partitions that are listed."""
+    """What a table has in the partitions that are listed.
+
+    The connector refuses a condition on a key that it joins by. So none of a caller's may reach the join: Spark pushes
+    no condition below one that depends on the task.
+    """
     return listed.join(table, list(_KEY)).where(f.spark_partition_id() >= 0)
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from analysis.catalogue import analysis
 from analysis.posts import buckets, posts
-from analysis.session import session
+from analysis.session import reason, session
 from app.errors import UserError
 from app.local.artifacts import Report
 
@@ -38,7 +38,7 @@ def spark_for(master: str | None, report: Report) -> Iterator[SparkSession]:
     try:
         yield spark
     except (PySparkException, Py4JError) as failed:
-        raise UserError(f"Spark failed: {_reason(failed)}") from None
+        raise UserError(f"Spark failed: {reason(failed)}") from None
     finally:
         spark.stop()
         signal.signal(signal.SIGINT, on_interrupt)  # pyspark's own fails once there is no Spark
@@ -49,10 +49,3 @@ def found(spark: SparkSession, order: Order) -> DataFrame:
     if not buckets(spark, order.code).take(1):
         raise UserError(f"no posts of an event {order.code} are stored; `starling event list` shows all events")
     return analysis(order.name)(posts(spark, order.code, order.since, order.until), **order.options)
-
-
-def _reason(failed: Exception) -> str:
-    """The line of a stack from Java that says most: the cause behind the other causes, else the first."""
-    lines = str(failed).splitlines() or [type(failed).__name__]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return causes[-1] if causes else lines[0]

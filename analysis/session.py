@@ -6,26 +6,35 @@ With `spark.sql` the tables are `cassandra.KEYSPACE.TABLE`, such as `cassandra.t
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, current_thread, main_thread
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from analysis import trust
 from analysis.versions import Versions, connector_of, misfits
 from app.clients.cassandra import session as cassandra_session
-from app.errors import UserError
+from app.errors import Unavailable, UserError
 from app.local.artifacts import CONNECTOR, Report, fetch
 from app.local.java import find_java
-from app.settings import Settings
+from app.settings import SPARK_MASTER, Settings
 from app.settings import settings as current_settings
 
 CATALOG = "cassandra"
 _KEYSPACE = "spark.starling.keyspace"
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_REACH_SECONDS = 5.0
+_SHUFFLES = 8  # parts for a core
+_EXECUTOR_SECONDS = 120.0  # in which a cluster must give what works
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
 
@@ -40,16 +49,15 @@ def session(
     on a cluster whose nodes reach Cassandra too.
 
     `config` holds options of Spark's, over those that are set here; they count for the first session of a process.
-    Raises UserError where versions do not fit, Unavailable where Cassandra is not reachable.
+    Raises UserError where versions do not fit or Spark does not start, Unavailable where Cassandra is not reachable, or
+    no cluster that has room.
     """
     chosen = settings or current_settings()
     master = master or chosen.spark_master
+    check_master(master)
     given = dict(config or {})
-    if chosen.cassandra_ca_file and "spark.cassandra.connection.ssl.enabled" not in given:
-        raise UserError(
-            "Cassandra is reached by TLS: give session(config=…) spark.cassandra.connection.ssl.enabled, "
-            ".ssl.trustStore.path and .ssl.trustStore.password, of a trust store that all nodes of Spark have"
-        )
+    if "spark.cassandra.connection.ssl.enabled" not in given:
+        given = trust.options(master, chosen) | given
     with cassandra_session(chosen):  # one line now, instead of a stack from Java later
         pass
     java = find_java()
@@ -60,8 +68,11 @@ def session(
     builder = SparkSession.builder.master(master).appName("starling")
     for name, value in options.items():
         builder = builder.config(name, value)
-    with _java_home(java.path), uninterrupted():
-        spark = builder.getOrCreate()
+    try:
+        with _java_home(java.path), uninterrupted():
+            spark = builder.getOrCreate()
+    except (PySparkException, Py4JError) as failed:
+        raise UserError(f"Spark does not start: {reason(failed)}") from None
     if chosen.cassandra_username:
         # Not with the others, which are on the command line of Java, where all users of the machine see them.
         spark.conf.set("spark.cassandra.auth.username", chosen.cassandra_username)
@@ -69,7 +80,45 @@ def session(
         spark.conf.set("spark.cassandra.auth.password", secret)
     if wrong := misfits(versions(spark)):
         raise UserError(f"this Spark does not fit: {'; '.join(wrong)}")
+    if not master.startswith("local"):
+        await_executor(spark, master)
     return spark
+
+
+def check_master(master: str) -> None:
+    """Raise UserError where it is no address of Spark's, Unavailable where nobody listens: Spark waits a minute."""
+    if not re.fullmatch(SPARK_MASTER, master):
+        raise UserError(f"Spark works at local, local[N] or spark://host:port, not at {master!r}")
+    if master.startswith("local"):
+        return
+    for place in master.removeprefix("spark://").split(","):
+        host, _, port = place.rpartition(":")
+        with suppress(OSError, ValueError, OverflowError):
+            socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+            return
+    raise Unavailable(f"Spark is not reachable at {master}")
+
+
+def await_executor(spark: SparkSession, master: str) -> None:
+    """Return once a worker has given it a process. Where none does, Spark itself waits for ever and says nothing."""
+    known = spark.sparkContext._jsc.sc().getExecutorMemoryStatus
+    end = time.monotonic() + _EXECUTOR_SECONDS
+    while known().size() < 2:  # the driver is one
+        if time.monotonic() > end:
+            raise Unavailable(
+                f"no worker of Spark at {master} took this on within {_EXECUTOR_SECONDS:.0f} s: there is none, or "
+                "others have all of them in use"
+            )
+        time.sleep(0.2)
+
+
+def reason(failed: Exception) -> str:
+    """The line of a stack from Java that says most: the cause behind the other causes, else the first that says any."""
+    lines = str(failed).splitlines() or [type(failed).__name__]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    if not causes and lines[0].startswith("An error occurred while calling "):
+        lines = [line.removeprefix(": ") for line in lines[1:]] or lines
+    return causes[-1] if causes else lines[0]
 
 
 def keyspace(spark: SparkSession) -> str:
@@ -114,6 +163,8 @@ def _options(master: str, chosen: Settings, jars: Path) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.memory": "2g",
+            # Its 200 cost half a second each time on two cores, whatever there is to shuffle.
+            "spark.sql.shuffle.partitions": str(_SHUFFLES * (os.cpu_count() or 1)),
             "spark.pyspark.python": sys.executable,
         }
     return options

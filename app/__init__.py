@@ -8,7 +8,7 @@ The way of a post, and the module of each step:
                                                └──> dead_letters          │
                                         agents.normalization <────────────┘             app.domain.normalize
                                                ├──> Cassandra                           app.clients.cassandra
-                                               └──> activity                            app.domain.activity
+                                               └──> activity, trends                    app.domain.activity, trends
 
 Where Kubernetes runs it, `agents.provisioning` in the manager has as much of this run as the events ask for
 (`app.domain.provisioning` says how much, `app.domain.cluster_objects` how that is written there).

@@ -59,7 +59,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_rematching(app, settings, ledger, views.rematches)
         add_retelling(app, settings, events, ledger)
         add_upkeep(app, settings, ledger, views.activity)
-        add_exporting(app, settings, events, ledger, views.exports, views.heard, Store(settings))
+        add_exporting(app, settings, events, ledger, views.exports, views.heard, views.activity, Store(settings))
         _add_notices(app, settings, views)
         desk = Desk(app, settings, views)
         add_pages(app, desk)
@@ -75,7 +75,7 @@ def build(role: Role, settings: Settings) -> faust.App:
         add_bookkeeping(app, settings, heard.view, writer)
     indexing = None
     if role.indexes:
-        index = IndexWriter(settings, events.purged)
+        index = IndexWriter(settings, events.purged, events.policy)
         indexing = Indexing(app, settings, events, index)
         services += [index, indexing]
         writer = writer or index

@@ -6,6 +6,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from app.domain.counting import Fate
 from app.domain.records import Cause
 
 POSTS_READ = Counter("starling_posts_read", "Posts read from raw_tweets by this process")
@@ -19,6 +20,11 @@ for _cause in get_args(Cause):
     DEAD_LETTERS.labels(_cause)  # from the start on: of a series that begins with 1, Prometheus sees no increase
 ROWS_WRITTEN = Counter("starling_rows_written", "Rows that Cassandra acknowledged")
 POSTS_INDEXED = Counter("starling_posts_indexed", "Posts that this process has put into the text index")
+POSTS_TAKEN_BACK = Counter(
+    "starling_posts_taken_back", "Stored posts that their source took back, by what became of them", ["fate"]
+)
+for _fate in get_args(Fate):
+    POSTS_TAKEN_BACK.labels(_fate)
 ROWS_OF_PURGED = Counter("starling_rows_of_purged", "Rows not written because their event was purged meanwhile")
 WRITE_RETRIES = Counter("starling_write_retries", "Writes tried again because Cassandra did not answer")
 WRITE_SECONDS = Histogram(

@@ -65,7 +65,7 @@ class Role(StrEnum):
 
 
 NORMALIZING = tuple(role for role in Role if role.normalizes)
-EVENT_LEDGER, INTAKE, EVENT_ACTIVITY = "events", "intake", "activity"
+EVENT_LEDGER, INTAKE, EVENT_ACTIVITY, EVENT_TRENDS = "events", "intake", "activity", "trends"
 
 
 def app_id(role: Role, settings: Settings) -> str:
@@ -82,6 +82,7 @@ def tables(role: Role) -> dict[str, Topic]:
         found[INTAKE] = RAW
     if role.normalizes:
         found[EVENT_ACTIVITY] = CLASSIFIED
+        found[EVENT_TRENDS] = CLASSIFIED
     return found
 
 

@@ -23,6 +23,7 @@ from app.domain.proxies import networks
 
 STACK_FILE = "stack.json"
 SOURCES = ("x", "x-v1", "bluesky")
+SPARK_MASTER = r"^(local(\[(\d+|\*)\])?|spark://\S+)$"
 
 
 def state_dir() -> Path:
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     cassandra_username: str | None = Field(None, description="where Cassandra asks for one")
     cassandra_password: SecretStr | None = Field(None, description="of that user")
     cassandra_ca_file: FilePath | None = Field(None, description="CA bundle; given, connections are encrypted")
+    cassandra_tls_name: str = Field(
+        "", description="name that all nodes' certificates bear, where that is not the address of each"
+    )
     cassandra_datacenter: str = Field("datacenter1", description="the one near the workers", pattern=r"^[\w.-]+$")
     cassandra_replication: int = Field(1, ge=1, description="copies of each row; 3 in production")
     keyspace: str = Field("twitter_analytics", pattern=r"^[a-z][a-z0-9_]{0,47}$", description="of all tables")
@@ -84,7 +88,7 @@ class Settings(BaseSettings):
     write_concurrency: int = Field(16, ge=1, description="Cassandra batches in flight")
     rematch_rate: float = Field(3000, gt=0, description="raw posts a second that a rematch reads at most")
     stall_seconds: float = Field(
-        60, gt=0, description="commits still while the end offset moves: /healthz fails after this"
+        60, gt=0, description="a record waits and nothing is committed: /healthz fails after this"
     )
     web_host: str = Field("127.0.0.1", description="where pages are served; 0.0.0.0 in a pod")
     web_port: int = Field(6066, ge=1, le=65535, description="port of the pages, the API and health")
@@ -93,6 +97,7 @@ class Settings(BaseSettings):
 
     # --- pages and API
     web_url: str | None = Field(None, description="where people reach the pages, if not on this machine: https://…")
+    web_names: str = Field("", description="other names by which it is asked, as a Service's; comma between")
     trusted_proxies: str = Field(
         "", description="networks of proxies whose X-Forwarded-For is believed, comma between; none at first"
     )
@@ -182,8 +187,11 @@ class Settings(BaseSettings):
     # --- analysis
     spark_master: str = Field(
         "local[*]",
-        pattern=r"^(local(\[(\d+|\*)\])?|spark://\S+)$",
+        pattern=SPARK_MASTER,
         description="where Spark works: here, or spark://host:7077",
+    )
+    spark_trust_store: Path | None = Field(
+        None, description="made of Cassandra's CA by `python -m analysis.trust`, at this place on all nodes of spark://"
     )
 
     # --- CLI

@@ -38,6 +38,7 @@ DEAD_LETTERS = Topic("dead_letters", "few", retention_hours=24 * 30)
 COVERAGE = Topic("coverage", "few", compacted=True, segment_minutes=10)  # two records a second
 TRACKER_LEASE = Topic("tracker_lease", "one", retention_hours=24)  # without records: who owns it may listen
 ACTIVITY = Topic("activity", "few", compacted=True)
+TRENDS = Topic("trends", "few", compacted=True, segment_minutes=10)  # each key lasts an hour
 REMATCHES = Topic("rematches", "few", compacted=True)
 PEOPLE = Topic("people", "one", compacted=True)
 SPENT_TOKENS = Topic("spent_tokens", "one", retention_hours=24 * 31)  # longer than a link or a session counts
@@ -59,6 +60,7 @@ TOPICS = (
     COVERAGE,
     TRACKER_LEASE,
     ACTIVITY,
+    TRENDS,
     REMATCHES,
     PEOPLE,
     SPENT_TOKENS,

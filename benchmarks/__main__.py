@@ -12,7 +12,8 @@ from app.errors import UserError
 from benchmarks import classification, end_to_end, growth, importing, latency, memory, tracking
 from benchmarks.data import TWEETS, NoPosts
 from benchmarks.lab import Lab, open_lab
-from benchmarks.report import Result, save, show
+from benchmarks.report import Result
+from benchmarks.sections import chosen_of, finish, measured
 
 Section = Callable[[Lab, int, bool], Iterator[Result]]
 
@@ -62,26 +63,13 @@ SECTIONS: dict[str, Section] = {
 @click.option("--quick", is_flag=True, help="One repetition, short runs: to see that it works, not to compare.")
 def main(only: str | None, posts: int, quick: bool) -> None:
     """Measure Starling beside other ways of doing the same."""
-    chosen = only.split(",") if only else list(SECTIONS)
-    if unknown := [name for name in chosen if name not in SECTIONS]:
-        raise click.UsageError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    chosen = chosen_of(SECTIONS, only)
     if not TWEETS.is_dir():
         raise click.ClickException("the posts to measure with are not there: shared/tweets beside the repository")
     began = time.monotonic()
-    results: list[Result] = []
     with open_lab() as lab:
-        for name in chosen:
-            start = time.monotonic()
-            for result in SECTIONS[name](lab, posts, quick):
-                results.append(result)
-                click.echo(
-                    f"  {result.section} | {result.case} | {result.what}: {result.value:,.4g} {result.unit}", err=True
-                )
-            click.echo(f"{name}: {time.monotonic() - start:.0f} s", err=True)
-    show(results)
-    seconds = time.monotonic() - began
-    file = save(results, seconds, {"only": chosen, "posts": posts, "quick": quick})
-    click.echo(f"{seconds:.0f} s; {file.relative_to(file.parents[2])}")
+        results = measured(chosen, lambda name: SECTIONS[name](lab, posts, quick))
+    finish(results, time.monotonic() - began, {"only": chosen, "posts": posts, "quick": quick})
 
 
 if __name__ == "__main__":

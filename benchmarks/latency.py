@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -57,9 +58,9 @@ def _results(rate: int, waits: Sequence[float], held: bool, note: str) -> Iterat
     label = f"{rate:,} posts/s"
     if not held:
         note += "; more than this machine holds"
-    yield Result(SECTION, label, "p50", _quantile(waits, 0.5), "s", note=note)
+    yield Result(SECTION, label, "p50", quantile(waits, 0.5), "s", note=note)
     target = P99_SECONDS if held else None
-    yield Result(SECTION, label, "p99", _quantile(waits, 0.99), "s", target, at_most=True, note=note)
+    yield Result(SECTION, label, "p99", quantile(waits, 0.99), "s", target, at_most=True, note=note)
 
 
 def _at_rate(
@@ -67,9 +68,25 @@ def _at_rate(
 ) -> tuple[list[float], float]:
     """How long each row took, and how many seconds later than planned the worker was through."""
     sampled = _sampled(case, count, skip, max(1, rate // SAMPLES_A_SECOND))
-    tell = case.stream.with_suffix(".tell")
+    return waits_at(contest, ours, case.stream, sampled, rate, count, skip)
+
+
+def waits_at(
+    contest: Contest,
+    ours: Contestant,
+    stream: Path,
+    sampled: dict[int, tuple[str, str, str]],
+    rate: int,
+    count: int,
+    skip: int = 0,
+) -> tuple[list[float], float]:
+    """Send a part of a stream at a rate: how long each of the rows took whose posts' numbers and keys these are.
+
+    And how many seconds later than planned the worker was through.
+    """
+    tell = stream.with_suffix(".tell")
     tell.write_text("\n".join(map(str, sampled)))
-    command = [*contest.feeding(ours, case.stream, count, skip), "--rate", str(rate), "--tell", str(tell)]
+    command = [*contest.feeding(ours, stream, count, skip), "--rate", str(rate), "--tell", str(tell)]
     with session(ours.settings) as cassandra:
         sampler = _Sampler(cassandra, ours.settings)
         began = time.monotonic()
@@ -139,6 +156,7 @@ class _Sampler:
                 del self._expected[key]
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that so many of all do not exceed; infinite of none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else float("inf")

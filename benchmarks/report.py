@@ -36,8 +36,9 @@ class Result:
         """Whether the target is met, and by how much it is missed."""
         if self.target is None:
             return ""
-        short = (self.value / self.target - 1) if self.at_most else (1 - self.value / self.target)
-        return "met" if short <= 0 else f"missed by {short:.0%}"
+        if (self.value <= self.target) if self.at_most else (self.value >= self.target):
+            return "met"
+        return f"missed by {abs(self.value / self.target - 1):.0%}" if self.target else "missed"
 
 
 def median(values: Sequence[float]) -> float:
@@ -93,7 +94,7 @@ def _lines(file: str) -> list[str]:
 
 def _commit() -> str:
     told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=RESULTS.parent
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=RESULTS.parent
     )
     return told.stdout.strip()
 

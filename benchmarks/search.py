@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from time import monotonic, process_time
+from time import monotonic, process_time, time_ns
 
 import click
 
@@ -81,14 +81,14 @@ async def fill(settings: Settings, posts: int) -> None:
     def purged(code: str, version: int) -> bool:
         return False
 
-    async with Writer(settings, purged) as writer, IndexWriter(settings, purged) as index:
+    async with Writer(settings, purged) as writer, IndexWriter(settings, purged, lambda _: "drop") as index:
         await writer.connected()
         await index.connected()
         began, used, done = monotonic(), 0.0, 0
         source = islice(generated(event, posts), posts)
         while some := list(islice(source, BATCH)):
             rows: list[Row] = [row_of(event, 1, line, normalized(post)) for post, line in some]
-            await writer.write(rows)
+            await writer.write(rows, time_ns() // 1000)
             before = process_time()
             entries: list[Entry] = [entry_of(row, post) for row, (post, _) in zip(rows, some, strict=True)]
             await index.write_index(entries)

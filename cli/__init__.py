@@ -6,12 +6,14 @@ Exit status: 0 done, 1 refused or failed (one line says why), 2 wrong usage, 3 `
 
 from __future__ import annotations
 
+import ast
 import importlib
 import logging
 import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import click
 from pydantic import ValidationError
@@ -20,31 +22,32 @@ from app.errors import NOT_REACHABLE, Unavailable, UserError
 from cli.service import on_this_machine
 
 # Command -> module, and function where it has another name; imported only when it is called, so that
-# `starling --help` needs no Faust and no Spark.
+# `starling --help` and the completion of a shell need no Faust and no Spark.
 _COMMANDS = {
-    "analyze": "cli.analyze",
-    "completion": "cli.completion",
-    "context": "cli.login",
-    "coverage": "cli.coverage",
-    "dead-letters": "cli.dead_letters",
-    "demo": "cli.demo",
-    "down": "cli.stack",
-    "event": "cli.event",
-    "export": "cli.export",
-    "import": "cli.importing:import_files",
-    "index": "cli.index",
-    "infra": "cli.infra",
-    "login": "cli.login",
-    "migrate": "cli.migrate",
-    "notebook": "cli.notebook",
-    "notify": "cli.notify",
-    "replay": "cli.replay",
-    "simulate": "cli.simulate",
-    "status": "cli.status",
-    "tail": "cli.tail",
-    "up": "cli.stack",
-    "user": "cli.user",
-    "worker": "cli.worker",
+    "analyze": "analyze",
+    "completion": "completion",
+    "compliance": "compliance",
+    "context": "login",
+    "coverage": "coverage",
+    "dead-letters": "dead_letters",
+    "demo": "demo",
+    "down": "stack",
+    "event": "event",
+    "export": "export",
+    "import": "importing:import_files",
+    "index": "index",
+    "infra": "infra",
+    "login": "login",
+    "migrate": "migrate",
+    "notebook": "notebook",
+    "notify": "notify",
+    "replay": "replay",
+    "simulate": "simulate",
+    "status": "status",
+    "tail": "tail",
+    "up": "stack",
+    "user": "user",
+    "worker": "worker",
 }
 _ON_THIS_MACHINE = ("completion", "context", "demo", "down", "login", "notebook", "simulate", "up", "worker")
 
@@ -54,11 +57,32 @@ class _Lazy(click.Group):
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """What there is to say of a command."""
         if cmd_name not in _COMMANDS:
             return None
-        module, _, function = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), function or cmd_name.replace("-", "_"))
-        return command
+        module, function = _place(cmd_name)
+        return click.Command(cmd_name, help=_docstring(Path(__file__).with_name(f"{module}.py"), function))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command itself."""
+        name, found, rest = super().resolve_command(ctx, args)
+        if found is None or found.name is None:
+            return name, found, rest
+        module, function = _place(found.name)
+        return name, getattr(importlib.import_module(f"cli.{module}"), function), rest
+
+
+def _place(name: str) -> tuple[str, str]:
+    module, _, function = _COMMANDS[name].partition(":")
+    return module, function or name.replace("-", "_")
+
+
+def _docstring(file: Path, function: str) -> str | None:
+    defined = ast.parse(file.read_bytes()).body
+    found = (one for one in defined if isinstance(one, ast.FunctionDef) and one.name == function)
+    return ast.get_docstring(next(found))
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -34,8 +34,8 @@ PNG = ".png"
 OF = {"trait": "first-seen", "minutes": "bursts"}  # option -> analysis
 
 
-@click.command()
-@click.argument("name", type=click.Choice(tuple(ANALYSES)))
+@click.command(epilog=f"NAME is one of {', '.join(ANALYSES)}. What each finds is in docs/analysis.md.")
+@click.argument("name", metavar="NAME", type=click.Choice(tuple(ANALYSES)))
 @with_code
 @click.option("--from", "--since", "since", metavar="AGO|TIME", help="Posts made from here on: 2h (ago), or a time.")
 @click.option("--to", "--until", "until", metavar="AGO|TIME", help="Posts made before this.")
@@ -44,7 +44,7 @@ OF = {"trait": "first-seen", "minutes": "bursts"}  # option -> analysis
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write all rows, NAME.csv or NAME.parquet, or draw them, NAME.png.",
+    help="Write all rows, IT.csv or IT.parquet, or draw them, IT.png.",
 )
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to show without --out.")
 @click.option("--master", metavar="URL", help="Where Spark works: spark://host:7077; else STARLING_SPARK_MASTER.")
@@ -69,6 +69,9 @@ def analyze(
         period = past_time(since, "--from"), past_time(until, "--to")
     except ValueError as wrong:
         raise UserError(str(wrong)) from None
+    begin, end = period
+    if begin is not None and end is not None and begin >= end:
+        raise UserError("--from is not before --to")
     run, results = _spark_side()
     if out is not None:
         results.check_place(out, [PNG])
@@ -96,6 +99,8 @@ def analyze(
         _tell(out, written, as_json=as_json)
     else:
         _show(columns, rows[:limit], more=len(rows) > limit, as_json=as_json)
+        if not rows:
+            click.echo(f"nothing found{' in this time' if any(period) else ''}", err=True)
 
 
 def _options(name: str, typed: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from app.domain.heard import to_ms
-from app.domain.heard_words import joint_sentence, sentence
+from app.domain.heard_words import balance_sentence, joint_sentence, sentence
 from app.domain.spans import Span
 from app.errors import UserError
 from cli.coverage_views import (
@@ -52,6 +52,8 @@ def _look(code: str, span: Span | None, *, as_json: bool) -> None:
             click.echo(joint_sentence(found.all_sources))
         for one in found.sources:
             _print(one)
+        if found.posts.get("removed"):
+            click.echo(balance_sentence(found.posts))
         if found.platform_only:
             click.echo(
                 f"{found.platform_only:,} posts that X sent for {code} match no keyword of it here; they are not stored"

@@ -18,8 +18,11 @@ from app.clients.compacted import read_compacted
 from app.clients.following import following
 from app.clients.kafka import unreachable
 from app.clients.ledger import read_entries, read_statuses
+from app.clients.trending import read_trends
 from app.domain import yamls
+from app.domain.activity import of_event
 from app.domain.audit import Outcome as Fared
+from app.domain.bursts import Bursts
 from app.domain.classify import Intake
 from app.domain.coverage import SourceStatus
 from app.domain.decisions import Answer, Command
@@ -36,6 +39,7 @@ from app.domain.shown import Shown
 from app.domain.silence import Silence
 from app.domain.spans import Span
 from app.domain.standing_query import Sieve, query_of
+from app.domain.trends import Trends, Window
 from app.domain.wishes import Heard, heard
 from app.errors import Unavailable, UserError
 from app.settings import settings
@@ -158,7 +162,12 @@ class Direct:
         )
         intakes = (msgspec.json.decode(value, type=Intake) for key, value in counts.items() if key.startswith("*|"))
         platform_only = sum(part.platform_only.get(code, 0) for part in intakes)
-        return whole_coverage(event, entries, to_ms(datetime.now(UTC)), span, platform_only)
+        posts = of_event(code, event.born, counts).balance
+        return whole_coverage(event, entries, to_ms(datetime.now(UTC)), span, platform_only, posts)
+
+    async def trends(self, code: str, window: Window) -> tuple[Trends, Bursts]:
+        """What is frequent in an event just now, and when it had many more posts than usual. Raises UserError."""
+        return await read_trends(self._settings, await self.event(code), window, to_ms(datetime.now(UTC)))
 
     async def tail(self, code: str | None, query: str | None, since: datetime | None) -> AsyncIterator[Shown | str]:
         """Posts that an event or a query selects, as they come, and what there is to say besides; without end.

@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.clients import audit
+from app.clients.compacted import read_compacted
 from app.clients.event_commands import read_events
 from app.clients.ledger import read_entries
+from app.domain.activity import of_event
 from app.domain.exports import Wish, checked
 from app.errors import UserError
 from app.exporting import job
 from app.exporting.job import Job, Told, run
 from app.exporting.manifest import File, about
 from app.settings import Settings, settings
+from app.topics import ACTIVITY
 from cli.event_options import who
 from cli.remote_export import ASKED
 
@@ -42,13 +45,14 @@ def export(code: str, wish: Wish, name: str, work: Path, tell: Tell) -> File:
 
 async def _job(current: Settings, code: str, wish: Wish, name: str) -> Job:
     """Raises ValueError where the wish cannot be, UserError, Unavailable."""
-    events, entries = await asyncio.gather(read_events(current), read_entries(current))
+    events, entries, counts = await asyncio.gather(
+        read_events(current), read_entries(current), read_compacted(current, ACTIVITY, bytes)
+    )
     if code not in events:
         raise UserError(f"there is no event {code!r}; `starling event list` shows all")
     event, now = events[code], datetime.now(UTC)
     wish = checked(wish, event)
     await audit.write(current, who(), "exports.fetch", code, {"format": wish.format})
     asked = {"asked_by": who(), "asked_at": now}
-    return Job(
-        code=code, born=event.born, wish=wish, name=name, begun=now, asked=asked, about=about(event, entries, wish, now)
-    )
+    described = about(event, entries, of_event(code, event.born, counts), wish, now)
+    return Job(code=code, born=event.born, wish=wish, name=name, begun=now, asked=asked, about=described)

@@ -19,7 +19,7 @@ from app.domain.rematch import PAST_SOURCES, Progress
 from app.domain.tracked import tracked_at
 from app.domain.wishes import Heard
 from app.errors import UserError
-from cli import event_files, event_preview
+from cli import event_files, event_preview, event_trends
 from cli import event_options as options
 from cli import event_rematch as rematches
 from cli import event_views as views
@@ -39,6 +39,7 @@ def event() -> None:
 
 
 event.add_command(event_preview.preview)
+event.add_command(event_trends.trends)
 event.add_command(event_files.write)
 event.add_command(event_files.bring)
 

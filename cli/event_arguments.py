@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from app.domain.codes import check_code
+from app.domain.events import POLICIES
 from app.errors import UserError
 from cli.completion import event_codes
 
@@ -56,5 +57,10 @@ with_fields = together(
     with_selectors,
     click.option("--start", metavar="TIME", help="When to begin: ISO 8601, or now+2h."),
     click.option("--end", metavar="TIME", help="When to stop."),
+    click.option(
+        "--deletions",
+        type=click.Choice(POLICIES),
+        help="What becomes of posts that their source takes back; drop at first.",
+    ),
     click.option("--hot/--not-hot", "hot", default=None, help="Much is expected: a cluster may run more workers."),
 )

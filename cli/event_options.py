@@ -134,6 +134,7 @@ def definition(
     languages: Sequence[str],
     start: str | None,
     end: str | None,
+    deletions: str | None = None,
     hot: bool | None = None,
     note: Note,
     clear: Sequence[str] = (),
@@ -150,6 +151,7 @@ def definition(
         "languages": (languages, lambda: split_list(languages)),
         "start": (start, lambda: parse_time(start or "", "--start", now, note)),
         "end": (end, lambda: parse_time(end or "", "--end", now, note)),
+        "deletions": (deletions, lambda: deletions),
         "hot": (hot, lambda: hot),
     }
     for field, (typed, read) in options.items():

@@ -34,8 +34,18 @@ def migrate(*, chosen: tuple[str, ...], as_json: bool) -> None:
         return
     for role in moved:
         click.echo(f"role {role} goes on where the last one ended")
-    for what, names in (("made topic", done.created), ("grew topic", done.grown), ("changed schema:", done.schema)):
+    for what, names in (
+        ("made topic", done.created),
+        ("grew topic", done.grown),
+        ("changed retention of topic", done.kept),
+        ("changed schema:", done.schema),
+        ("changed replication of keyspace", done.replication),
+    ):
         for name in names:
             click.echo(f"{what} {name}")
-    if not (done.created or done.grown or done.schema or moved):
+    for keyspace in done.repair:
+        click.echo(
+            f"run `nodetool repair -full {keyspace}` on every node: until then new copies are empty, reads miss rows"
+        )
+    if not (any(msgspec.structs.astuple(done)) or moved):
         click.echo("topics and schema are up to date")

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.clients.event_commands import PURGE_SECONDS, NoAnswer
+from app.domain.bursts import Bursts
 from app.domain.coverage import SourceStatus
 from app.domain.decisions import Answer, Command
 from app.domain.events import Change, Event, Rematch, Status
@@ -27,6 +28,7 @@ from app.domain.rematch import Progress
 from app.domain.shown import Shown
 from app.domain.silence import Silence
 from app.domain.spans import Span
+from app.domain.trends import MOST_TOP, Trends, Window
 from app.domain.wishes import Heard
 from app.errors import Unavailable, UserError
 from cli.api_client import PATIENCE, ApiClient, Query, Refused, Told
@@ -182,6 +184,13 @@ class Remote:
         query = [(name, iso(at) or "") for name, at in (("since", since), ("until", until)) if at]
         with _of_event(code):
             return await self._api.get(f"/events/{code}/coverage", WholeCoverage, query)
+
+    async def trends(self, code: str, window: Window) -> tuple[Trends, Bursts]:
+        """What is frequent in an event just now, and when it had many more posts than usual."""
+        query = [("window", str(window))]
+        with _of_event(code):
+            found = await self._api.get(f"/events/{code}/trends", Trends, [*query, ("most", str(MOST_TOP))])
+            return found, await self._api.get(f"/events/{code}/bursts", Bursts, query)
 
     async def tail(self, code: str | None, query: str | None, since: datetime | None) -> AsyncIterator[Shown | str]:
         """Posts that an event or a query selects, as they come, and what there is to say besides; without end.

@@ -25,7 +25,7 @@ from benchmarks import sizing
 from cli import starling
 
 DOCS = Path(__file__).parent
-PAGES = [DOCS / name for name in ("operations.md", "exports.md", "kubernetes.md", "analysis.md")]
+PAGES = [DOCS / name for name in ("operations.md", "exports.md", "kubernetes.md", "analysis.md", "evaluation.md")]
 RULES = DOCS.parent / "deploy" / "components" / "monitoring" / "rules.yaml"
 
 
@@ -55,7 +55,7 @@ def commands_table() -> str:
 def _commands(group: click.Group, path: str) -> Iterator[str]:
     context = click.Context(group)
     for name in group.list_commands(context):
-        command = group.get_command(context, name)
+        command = group.resolve_command(context, [name])[1]
         if isinstance(command, click.Group):
             yield from _commands(command, f"{path} {name}")
         elif command is not None:

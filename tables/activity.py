@@ -11,6 +11,7 @@ from faust.types import TP
 
 from app.domain.activity import Activity
 from app.domain.rows import Row
+from app.domain.trends import Lane, Word
 from app.roles import EVENT_ACTIVITY
 from tables.changelog import put, table
 
@@ -46,25 +47,49 @@ class ActivityTable:
             if row.born == activity.born and activity.count(row.seen()):
                 touched[key] = partition
                 new.append((partition, row))
-        totals = {key: self._live[key].posts for key in touched}
+        totals = {key: self._live[key].collected for key in touched}
+        return Counted(await self._tell(touched), new, totals)
+
+    async def retract(self, words: Iterable[Word]) -> tuple[list[tuple[TP, str, bytes]], dict[Lane, int]]:
+        """Take back what was counted of stored posts, of each partition in the order of the words, once for each word.
+
+        Returns what has changed, in the form of `count`, and how many posts were collected, now as before.
+        """
+        touched: dict[str, int] = {}
+        collected: dict[Lane, int] = {}
+        for lane, at, posts in words:
+            key, activity = self._living(lane.partition, lane.code, lane.born)
+            collected[lane] = activity.collected
+            if activity.born == lane.born and activity.retract(at, posts):
+                touched[key] = lane.partition
+        return await self._tell(touched), collected
+
+    async def _tell(self, touched: dict[str, int]) -> list[tuple[TP, str, bytes]]:
+        """Write entries, by key with their partitions."""
         changed = [(partition, key, msgspec.json.encode(self._live[key])) for key, partition in touched.items()]
         await put(self._table, changed)
-        return Counted([(TP(self._topic, partition), key, value) for partition, key, value in changed], new, totals)
+        return [(TP(self._topic, partition), key, value) for partition, key, value in changed]
 
-    def rematched(self, partition: int, row: Row) -> bool:
-        """Whether a rematch may have stored the post of a row before it was heard the usual way."""
+    def brought(self, partition: int, row: Row) -> bool:
+        """Whether a rematch, search or import may have stored the post of a row before it was heard the usual way."""
         _, activity = self._entry(partition, row)
-        return row.born == activity.born and activity.rematched(row.line.partition, row.line.position)
+        line = row.line
+        return row.born == activity.born and (
+            activity.brought(row.post.created_ms, line.received_at) or activity.rematched(line.partition, line.position)
+        )
 
     def _entry(self, partition: int, row: Row) -> tuple[str, Activity]:
-        """Key and counts for a row, of the newest life of its event."""
-        key = f"{row.code}|{partition}"
+        return self._living(partition, row.code, row.born)
+
+    def _living(self, partition: int, code: str, born: int) -> tuple[str, Activity]:
+        """Key and counts of the newest life of an event."""
+        key = f"{code}|{partition}"
         activity = self._live.get(key)
         if activity is None:
             value = self._table.data.get(key)
-            activity = self._live[key] = _decode(value) if value else Activity(born=row.born)
-        if activity.born < row.born:
-            activity = self._live[key] = Activity(born=row.born)
+            activity = self._live[key] = _decode(value) if value else Activity(born=born)
+        if activity.born < born:
+            activity = self._live[key] = Activity(born=born)
         return key, activity
 
     async def forget(self, known: Container[str], owned: Container[TP]) -> list[tuple[TP, str, None]]:

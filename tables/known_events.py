@@ -10,7 +10,7 @@ import msgspec
 
 from app.clients.view import View
 from app.domain import lately
-from app.domain.events import Event
+from app.domain.events import Event, Policy
 from app.domain.matcher import Matcher
 from app.domain.records import RawRecord
 from app.metrics import EVENTS_IN_FORCE
@@ -95,6 +95,11 @@ class KnownEvents:
             await self.view.catch_up()
             event = self.view.items.get(code)
         return None if event is None or self.purged(code, version) else event
+
+    def policy(self, code: str) -> Policy:
+        """What becomes of posts of an event that their source takes back."""
+        event = self.view.items.get(code)
+        return "drop" if event is None else event.deletions
 
     def purged(self, code: str, version: int) -> bool:
         """Whether the event that had this version is being purged, or was."""

@@ -29,6 +29,7 @@ from app.topics import (
 from tables.known_activity import KnownActivity
 from tables.known_events import KnownEvents
 from tables.known_ledger import KnownLedger
+from tables.known_trends import KnownTrends
 
 
 class ManagerViews:
@@ -38,6 +39,7 @@ class ManagerViews:
         self.events = events
         self.heard = ledger.view
         self.activity = KnownActivity(settings)
+        self.trends = KnownTrends(settings, self.activity)
         self.rematches: View[Progress] = View(settings, full_name(REMATCHES, settings), decode_progress)
         self.processes: View[presence.Entry] = View(settings, full_name(PRESENCE, settings), presence.entry)
         self.exports: View[ExportEntry] = View(settings, full_name(EXPORTS, settings), decode_entry)
@@ -53,7 +55,7 @@ class ManagerViews:
         """Those that nobody but a manager follows."""
         return [
             *(self.activity.view, self.rematches, self.processes, self.exports, self.newest, self.replayed),
-            *(self.notices, self.mutes, self.people, self.spent_tokens),
+            *(self.trends.view, self.notices, self.mutes, self.people, self.spent_tokens),
         ]
 
     @property

@@ -14,6 +14,7 @@ from faust.types import TP
 
 from app.domain.newest import MOST, Newest, NewPost, shortened
 from app.domain.rows import Row
+from app.domain.trends import Lane
 
 
 class NewestPosts:
@@ -21,7 +22,7 @@ class NewestPosts:
 
     def __init__(self, app: faust.App, topic: str) -> None:
         self._topic = topic
-        self._posts: dict[tuple[str, int], tuple[int, deque[NewPost]]] = {}
+        self._posts: dict[tuple[str, int], tuple[int, int, deque[NewPost]]] = {}  # born, total, the last ones
         app.on_partitions_revoked.connect(self._forget, weak=False)
 
     async def _forget(self, _app: faust.App, revoked: set[TP], **_: object) -> None:
@@ -31,18 +32,34 @@ class NewestPosts:
         """Note rows, in the order in which they were counted; `totals` by key. Returns partition, key, value."""
         rows: dict[tuple[str, int], list[Row]] = {}
         for partition, row in counted:
+            if row.fate in ("removed", "redacted"):
+                continue
             rows.setdefault((row.code, partition), []).append(row)
         told = []
         for (code, partition), new in rows.items():
-            born, posts = self._posts.get((code, partition), (new[-1].born, deque(maxlen=MOST)))
+            born, _, posts = self._posts.get((code, partition), (new[-1].born, 0, deque(maxlen=MOST)))
             if born != new[-1].born:
                 posts.clear()
             posts.extend(map(shortened, new[-MOST:]))
-            self._posts[code, partition] = new[-1].born, posts
             key = f"{code}|{partition}"
+            self._posts[code, partition] = new[-1].born, totals[key], posts
             value = msgspec.json.encode(Newest(new[-1].born, totals[key], tuple(posts)))
             told.append((TP(self._topic, partition), key, value))
         return told
+
+    def retract(self, lane: Lane, gone: Container[str], collected: int) -> list[tuple[TP, str, bytes]]:
+        """Show these posts, by id, no more; in the form of `note`. `collected` is how many the event has had there.
+
+        What another process told before its end may hold them, and is not known here: then nothing of it is shown.
+        """
+        code, born, partition = lane
+        born, total, posts = self._posts.get((code, partition), (born, collected, None))
+        if posts is not None and not any(post.id in gone for post in posts):
+            return []
+        left = deque((post for post in posts or () if post.id not in gone), maxlen=MOST)
+        self._posts[code, partition] = born, total, left
+        value = msgspec.json.encode(Newest(born, total, tuple(left)))
+        return [(TP(self._topic, partition), f"{code}|{partition}", value)]
 
     def forget(self, known: Container[str]) -> None:
         """Keep nothing of other events."""

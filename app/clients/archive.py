@@ -288,7 +288,7 @@ class Archive(Service):
     async def _executed(self, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
         async with self._slots:
             try:
-                return await answer(self._connected(), statement)
+                return (await answer(self._connected(), statement)).rows
             except InvalidRequest as invalid:
                 raise Unavailable(f"Cassandra refuses what it is asked ({invalid})") from None
             except TRANSIENT as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from itertools import count
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import stamina
 from cassandra import (
@@ -19,15 +21,16 @@ from cassandra import (
     Unauthorized,
 )
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, ResultSet, Session
 from cassandra.connection import ConnectionException
-from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, tuple_factory
 from mode import Service
 
 from app import schema
 from app.clients.connection import Connection
 from app.clients.encoding import coverage_values, encode_bucket, encode_raw, encode_row, outage_values
+from app.clients.lookup import LookingAgain
 from app.domain.coverage import Interval, Left, Outage
 from app.domain.rows import Key, Row
 from app.domain.standing import Standing
@@ -46,7 +49,9 @@ STOPPED_SECONDS = 15.0
 BATCH_ROWS = 64
 BATCH_BYTES = 512 * 1024
 ASKED_ROWS = 100  # of one partition, by one query
+ASKED_PAGE = 1000  # rows of an account: each lies elsewhere, and a page must come within the time-out
 _EPOCH = datetime(1970, 1, 1)  # the driver gives naive UTC
+_OF_TLS = re.compile(r"\[SSL: \w+\] (?:certificate verify failed: )?(.+?)\.? \(_ssl")
 
 
 class _Sized(Protocol):
@@ -56,6 +61,12 @@ class _Sized(Protocol):
 
 
 T = TypeVar("T", bound=_Sized)
+Statement: TypeAlias = tuple[str, list[Any]]  # of `schema.retracting`, by its name, with its values
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """Context for encrypted connections, None for plain ones."""
+    return ssl.create_default_context(cafile=settings.cassandra_ca_file) if settings.cassandra_ca_file else None
 
 
 def cluster(settings: Settings) -> Cluster:
@@ -70,12 +81,16 @@ def cluster(settings: Settings) -> Cluster:
         request_timeout=WRITE_TIMEOUT,
         row_factory=tuple_factory,
     )
-    return Cluster(
+    context = ssl_context(settings)
+    again = LookingAgain(hosts, port, settings.cassandra_datacenter)
+    again.cluster = made = Cluster(
         hosts,
         port=port,
         auth_provider=auth,
-        ssl_context=ssl.create_default_context(cafile=settings.cassandra_ca_file)
-        if settings.cassandra_ca_file
+        ssl_context=context,
+        # Else the driver compares the address that it found a node at, which in a cluster no certificate can know.
+        ssl_options={"server_hostname": settings.cassandra_tls_name}
+        if context and settings.cassandra_tls_name
         else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=4,
@@ -85,32 +100,36 @@ def cluster(settings: Settings) -> Cluster:
         # /readyz shall know within seconds, also while there is nothing to write (30 by default).
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=10,
-        reconnection_policy=ExponentialReconnectionPolicy(0.5, 8.0),  # up to 10 minutes by default
+        reconnection_policy=again,
         connection_class=Connection,
         compression=False,  # the way to Cassandra is short, CPU is what a worker lacks
     )
+    return made
 
 
-def connect(settings: Settings) -> Session:
-    """A connected session without a keyspace: statements name theirs. Blocks. Raises Unavailable."""
+def connect(settings: Settings, *, to_all: bool = False) -> Session:
+    """A connected session without a keyspace: statements name theirs. Blocks. Raises Unavailable.
+
+    It comes once one node is connected, or with `to_all` once all are that can be: for what asks a certain one.
+    """
     made = cluster(settings)
     try:
-        return made.connect()
+        return made.connect(wait_for_all_pools=to_all)
     except (*TRANSIENT, Unauthorized) as error:
         made.shutdown()
         raise Unavailable(f"Cassandra is not reachable at {settings.cassandra} ({why(error)})") from None
 
 
 def why(error: Exception) -> str:
-    """What Cassandra has against it, in a word."""
+    """What Cassandra has against it, in a word, or in OpenSSL's: of that the driver makes a PermissionError."""
     inner = next(iter(error.errors.values()), error) if isinstance(error, NoHostAvailable) else error
-    return type(inner).__name__
+    return f"TLS failed: {told[1]}" if (told := _OF_TLS.search(str(inner))) else type(inner).__name__
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[Session]:
-    """A session for a while. Raises Unavailable."""
-    made = connect(settings)
+def session(settings: Settings, *, to_all: bool = False) -> Iterator[Session]:
+    """A session for a while, as `connect` makes it. Raises Unavailable."""
+    made = connect(settings, to_all=to_all)
     try:
         yield made
     finally:
@@ -137,6 +156,7 @@ class Writer(Service):
         self._session: Session | None = None
         self._inserts: dict[str, PreparedStatement] = {}
         self._select: PreparedStatement | None = None
+        self._retracting: dict[str, PreparedStatement] = {}
         self._retrying = 0  # writes
 
     @property
@@ -175,6 +195,10 @@ class Writer(Service):
         try:
             self._select = connected.prepare(schema.standing(self._settings))
             self._select.consistency_level = ConsistencyLevel.LOCAL_QUORUM  # a row may not be everywhere yet
+            for name, cql in schema.retracting(self._settings).items():
+                self._retracting[name] = connected.prepare(cql)
+                self._retracting[name].consistency_level = ConsistencyLevel.LOCAL_QUORUM
+                self._retracting[name].fetch_size = ASKED_PAGE
             return {name: connected.prepare(schema.insert(self._settings, name)) for name in names}
         except (InvalidRequest, *TRANSIENT) as error:
             raise Unavailable(f"Cassandra's schema is not ready ({error}); `starling migrate` makes it") from None
@@ -192,14 +216,17 @@ class Writer(Service):
         for _ in range(self._settings.write_concurrency):
             await self._slots.acquire()
 
-    async def write(self, rows: list[Row]) -> list[tuple[Row, str]]:
-        """Write rows and return when all are acknowledged; those that Cassandra will never take come back with why."""
+    async def write(self, rows: list[Row], stamp: int) -> list[tuple[Row, str]]:
+        """Write rows and return when all are acknowledged; those that Cassandra will never take come back with why.
+
+        They count as written at `stamp`, microseconds since 1970.
+        """
         partitions: dict[tuple[str, int, str], list[Row]] = {}
         for row in rows:
             partitions.setdefault((row.code, row.born, row.bucket), []).append(row)
-        await asyncio.gather(*[self._list(group[0]) for key, group in partitions.items() if key not in self._listed])
+        await asyncio.gather(*[self.list_bucket(group[0]) for group in partitions.values()])
         batches = [batch for group in partitions.values() for batch in cut(group)]
-        refused = await asyncio.gather(*[self._write(batch) for batch in batches])
+        refused = await asyncio.gather(*[self._write(batch, stamp) for batch in batches])
         return [entry for entries in refused for entry in entries]
 
     async def standing(self, rows: list[Row]) -> dict[Key, Standing]:
@@ -231,8 +258,31 @@ class Writer(Service):
             return found
         return {
             (first.code, first.bucket, post_id): Standing(origin or "", version or 0, ms_of(received_at))
-            for post_id, origin, version, received_at in answer
+            for post_id, origin, version, received_at in answer.rows
         }
+
+    async def perform(self, name: str, values: list[Any]) -> list[Any]:
+        """Carry out a statement of `schema.retracting`, and wait for Cassandra like `write`; all rows that it finds.
+
+        Raises Rejected.
+        """
+        return [row async for page in self.pages(name, values) for row in page]
+
+    async def pages(self, name: str, values: list[Any]) -> AsyncIterator[Sequence[Any]]:
+        """The same, page by page."""
+        statement = self._retracting[name].bind(values)
+        page = await self._until_done(statement, lambda: False)
+        yield page.rows
+        while page.state is not None:
+            page = await self._until_done(statement, lambda: False, page.state)
+            yield page.rows
+
+    async def perform_together(self, some: Iterable[Statement]) -> None:
+        """Carry out statements that write to the same partition of several tables: Cassandra takes them as one."""
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+        for name, values in some:
+            batch.add(self._retracting[name].bind(values))
+        await self._until_done(batch, lambda: False)
 
     async def write_coverage(self, entries: Iterable[Interval | Outage | Left]) -> None:
         """Write entries of the ledger, each over what stood of it before; return when all are acknowledged."""
@@ -243,8 +293,10 @@ class Writer(Service):
             return self._inserts[schema.COVERAGE].bind(coverage_values(one))
         return self._inserts[schema.OUTAGE].bind(outage_values(one))
 
-    async def _list(self, row: Row) -> None:
+    async def list_bucket(self, row: Row) -> None:
         """Put the bucket on its event's list, before the first row stands in it; a purge takes it off."""
+        if (row.code, row.born, row.bucket) in self._listed:
+            return
         bound = BoundStatement(self._inserts[schema.EVENT_BUCKET])
         bound.values = encode_bucket(row)
         await self._until_done(bound, lambda: self._purged(row.code, row.born))
@@ -252,43 +304,56 @@ class Writer(Service):
         if len(self._listed) > 10_000:
             del self._listed[next(iter(self._listed))]
 
-    async def _write(self, rows: list[Row]) -> list[tuple[Row, str]]:
+    async def _write(self, rows: list[Row], stamp: int) -> list[tuple[Row, str]]:
         try:
-            await self._until_done(self._batch(rows), lambda: self._purged(rows[0].code, rows[0].born))
+            # Each try by a stamp of its own: a list that is written twice as of the same moment has its values twice.
+            tries = (self._batch(rows, at) for at in count(stamp, 2))
+            await self._until_done(next(tries), lambda: self._purged(rows[0].code, rows[0].born), anew=tries)
         except Rejected as rejected:
             if len(rows) == 1:
                 return [(rows[0], str(rejected))]
-            refused = [await self._write([row]) for row in rows]
+            refused = [await self._write([row], stamp) for row in rows]
             return [entry for entries in refused for entry in entries]
         ROWS_WRITTEN.inc(len(rows))
         return []
 
-    def _batch(self, rows: list[Row]) -> BatchStatement:
+    def _batch(self, rows: list[Row], stamp: int) -> BatchStatement:
         batch = BatchStatement(BatchType.UNLOGGED)
         for row in rows:
-            for table, values in ((schema.TWEET, encode_row(row)), (schema.TWEET_RAW, encode_raw(row))):
+            for table, values in ((schema.TWEET, encode_row(row, stamp)), (schema.TWEET_RAW, encode_raw(row, stamp))):
+                if table == schema.TWEET_RAW and not row.post.raw:
+                    continue  # redacted
                 bound = BoundStatement(self._inserts[table])
                 bound.values = values
                 batch.add(bound)
         return batch
 
     async def _until_done(
-        self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool]
-    ) -> Sequence[Any]:
+        self,
+        statement: BatchStatement | BoundStatement,
+        unwanted: Callable[[], bool],
+        state: bytes | None = None,
+        anew: Iterator[BatchStatement] | None = None,
+    ) -> Page:
         async with self._slots:
             try:
-                return await self._execute(statement)
+                return await self._execute(statement, state)
             except TRANSIENT as error:
                 if self.should_stop:
                     # The connection was ended, Cassandra has not failed. Whoever waits is stopped next: an agent that
                     # ended by itself would be taken for one that failed.
                     await asyncio.sleep(STOPPED_SECONDS)
                     raise asyncio.CancelledError from None
-                return await self._again(statement, unwanted, error)
+                return await self._again(statement, unwanted, error, state, anew)
 
     async def _again(
-        self, statement: BatchStatement | BoundStatement, unwanted: Callable[[], bool], error: Exception
-    ) -> Sequence[Any]:
+        self,
+        statement: BatchStatement | BoundStatement,
+        unwanted: Callable[[], bool],
+        error: Exception,
+        state: bytes | None,
+        anew: Iterator[BatchStatement] | None,
+    ) -> Page:
         """Try until Cassandra has it; the posts wait here and their offsets stand still."""
         log.warning("Cassandra does not take writes; trying again", extra={"why": why(error)})
         self._retrying += 1
@@ -298,16 +363,16 @@ class Writer(Service):
                     WRITE_RETRIES.inc()
                     if unwanted():
                         break  # what is written after the purge would stay for ever
-                    return await self._execute(statement)
+                    return await self._execute(statement if anew is None else next(anew), state)
         finally:
             self._retrying -= 1
-        return ()
+        return Page()
 
-    async def _execute(self, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
-        """One try; the first page of what it finds."""
+    async def _execute(self, statement: BatchStatement | BoundStatement, state: bytes | None) -> Page:
+        """One try; a page of what it finds."""
         assert self._session is not None  # noqa: S101 -- `connect` comes first
         try:
-            return await answer(self._session, statement)
+            return await answer(self._session, statement, state)
         except InvalidRequest as invalid:
             raise await self._verdict(invalid) from None
 
@@ -321,20 +386,27 @@ class Writer(Service):
         return Rejected(str(invalid))
 
 
-async def answer(connected: Session, statement: BatchStatement | BoundStatement) -> Sequence[Any]:
-    """The first page of what a statement finds. The driver answers on a thread of its own."""
+class Page(NamedTuple):
+    """A page of what a statement finds, and where the next one begins."""
+
+    rows: Sequence[Any] = ()
+    state: bytes | None = None
+
+
+async def answer(connected: Session, statement: BatchStatement | BoundStatement, state: bytes | None = None) -> Page:
+    """The first page of what a statement finds, or that of a place. The driver answers on a thread of its own."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Sequence[Any]] = loop.create_future()
+    done: asyncio.Future[Page] = loop.create_future()
 
     def settle(rows: Sequence[Any] | None, error: Exception | None = None) -> None:
         if done.cancelled():
             return
         if error is None:
-            done.set_result(rows or ())
+            done.set_result(Page(rows or (), ResultSet(future, rows).paging_state))
         else:
             done.set_exception(error)
 
-    future: Any = connected.execute_async(statement)
+    future: Any = connected.execute_async(statement, paging_state=state)
     future.add_callbacks(
         lambda rows: loop.call_soon_threadsafe(settle, rows),
         lambda error: loop.call_soon_threadsafe(settle, None, error),

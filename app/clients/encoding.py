@@ -65,17 +65,17 @@ def _encoded(encoders: _Encoders, values: Sequence[Any]) -> Encoded:
     return [UNSET_VALUE if value is None else encode(value) for encode, value in zip(encoders, values, strict=True)]
 
 
-def encode_row(row: Row) -> Encoded:
-    """Values of a row of `tweet`; those of the post are made once for all its events."""
+def encode_row(row: Row, stamp: int) -> Encoded:
+    """Values of a row of `tweet`, and of when (microseconds); those of the post are made once for all its events."""
     post = row.post
     if post.encoded is None:
         post.encoded = _encoded(_OF_POST, post.values)
-    return [*_encoded(_OF_EVENT, row.event_values), *post.encoded, *_encoded(_OF_WAY, row.way_values)]
+    return [*_encoded(_OF_EVENT, row.event_values), *post.encoded, *_encoded(_OF_WAY, row.way_values), _bigint(stamp)]
 
 
-def encode_raw(row: Row) -> Encoded:
-    """Values of its row of `tweet_raw`."""
-    return [row.code.encode(), row.bucket.encode(), row.post.id.encode(), row.post.raw]
+def encode_raw(row: Row, stamp: int) -> Encoded:
+    """Values of its row of `tweet_raw`, and of when (microseconds)."""
+    return [row.code.encode(), row.bucket.encode(), row.post.id.encode(), row.post.raw, _bigint(stamp)]
 
 
 def encode_bucket(row: Row) -> Encoded:
@@ -83,9 +83,16 @@ def encode_bucket(row: Row) -> Encoded:
     return [row.code.encode(), row.bucket.encode(), _bigint(row.bucket_since), _int(row.bucket_seconds)]
 
 
-def encode_terms(row: Row, moment: int, terms: Collection[str]) -> Encoded:
-    """Terms to add to its row of `post_index`, then the key of that."""
-    return [_list(sorted(terms)), row.code.encode(), row.bucket.encode(), _bigint(moment), row.post.id.encode()]
+def encode_terms(row: Row, moment: int, terms: Collection[str], stamp: int) -> Encoded:
+    """Of when (microseconds), terms to add to its row of `post_index`, then the key of that."""
+    return [
+        _bigint(stamp),
+        _list(sorted(terms)),
+        row.code.encode(),
+        row.bucket.encode(),
+        _bigint(moment),
+        row.post.id.encode(),
+    ]
 
 
 def coverage_values(interval: Interval) -> list[Any]:

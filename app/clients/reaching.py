@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from typing import Any
 
 from mode import Service
 
+from app.clients.cassandra import ssl_context
 from app.domain.reach import Reach
 from app.settings import Settings
 
@@ -54,8 +54,9 @@ async def unanswered(settings: Settings) -> str | None:
 
 async def _options(host: str, port: int, settings: Settings) -> None:
     """Raises OSError, IncompleteReadError."""
-    context = ssl.create_default_context(cafile=settings.cassandra_ca_file) if settings.cassandra_ca_file else None
-    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    context = ssl_context(settings)
+    name = settings.cassandra_tls_name or host if context else None
+    reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
     try:
         writer.write(_OPTIONS)
         await writer.drain()

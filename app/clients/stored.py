@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import stamina
@@ -13,7 +14,7 @@ from cassandra.query import BoundStatement, PreparedStatement
 
 from app.clients.cassandra import TRANSIENT, ms_of, why
 from app.errors import Unavailable
-from app.schema import ANNOTATION, EVENT_BUCKET, TWEET, TWEET_RAW
+from app.schema import ANNOTATION, EVENT_BUCKET, REMOVAL, TWEET, TWEET_RAW
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,13 @@ class Stored:
         """Id and JSON of the posts, in the order of their ids."""
         query = f"SELECT t_id, json FROM {self._keyspace}.{TWEET_RAW} WHERE event_name = ? AND bucket = ?"  # noqa: S608
         yield from self._rows(query, [self._code, bucket], PAGE_RAW)
+
+    def taken_back(self, bucket: str) -> Iterator[tuple[str, str, str, str | None, datetime | None]]:
+        """Id, fate, kind, why and when it was told, of posts that their source has taken back."""
+        query = (
+            f"SELECT t_id, fate, kind, why, told_at FROM {self._keyspace}.{REMOVAL} WHERE event_name = ? AND bucket = ?"  # noqa: S608
+        )
+        yield from self._rows(query, [self._code, bucket], PAGE_ROWS)
 
     def annotations(self, bucket: str) -> Iterator[tuple[str, Any, str | None]]:
         """Id, tags and note of those posts that people have written to, in the order of their ids."""

@@ -119,6 +119,7 @@ def expected_row(event: Event, due: Due) -> Row:
         "origin": "live",
         "source": SOURCE,
         "received_at": due.received_at,
+        "retracted": None,
         RAW_JSON: PRESENT if due.checksum is None else due.checksum,
     }
     return row

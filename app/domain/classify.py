@@ -11,8 +11,8 @@ from app.domain.events import Event
 from app.domain.matcher import Match, Matcher
 from app.domain.partitioning import kafka_partition
 from app.domain.posts import Control, Malformed, Post, read
-from app.domain.records import DeadLetter, Line, RawRecord, Way
-from app.domain.standing import PAST
+from app.domain.records import PAST, DeadLetter, Line, RawRecord, Way
+from app.domain.retracting import Retraction, retraction_of
 
 # A classified record is cut at either: the normalizer holds 32 of them at a time.
 MAX_POSTS = 64
@@ -65,11 +65,15 @@ class Intake(Struct):
 
 
 class Classified(Struct):
-    """All that comes of some raw records. `intake` has one entry a record, by partition, in order."""
+    """All that comes of some raw records. `intake` has one entry a record, by partition, in order.
+
+    `retractions` are what sources have taken back, in order.
+    """
 
     bundles: list[Bundle]
     dead: list[DeadLetter]
     intake: dict[int, list[Intake]]
+    retractions: list[Retraction] = field(default_factory=list)
 
 
 def classify(
@@ -79,7 +83,7 @@ def classify(
     collector = _Collector(matcher, partitions)
     for record in records:
         collector.take(record)
-    return Classified(collector.bundles, collector.dead, collector.intake)
+    return Classified(collector.bundles, collector.dead, collector.intake, collector.retractions)
 
 
 class _Collector:
@@ -90,6 +94,7 @@ class _Collector:
         self.bundles: list[Bundle] = []
         self.dead: list[DeadLetter] = []
         self.intake: dict[int, list[Intake]] = {}
+        self.retractions: list[Retraction] = []
 
     def take(self, record: RawRecord) -> None:
         intake = Intake(offset=record.offset)
@@ -111,6 +116,9 @@ class _Collector:
                 continue
             if isinstance(posts, Control):
                 intake.control[posts.kind] = intake.control.get(posts.kind, 0) + 1
+                taken_back = retraction_of(posts, record.received_at, record.source, record.event)
+                if taken_back is not None:
+                    self.retractions.append(taken_back)
                 continue
             intake.posts += len(posts)
             for part, post in enumerate(posts):

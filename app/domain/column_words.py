@@ -49,6 +49,7 @@ MEANING = {
     "origin": "how it came: live, replay (a file), import (an archive), rematch (heard again) or search (a gap filled)",
     "source": "the source that it came from",
     "received_at": "when it was received, UTC",
+    "retracted": "of a post that its source has taken back: what became of it here, and why",
     "tags": "tags that people have given it",
     "note": "note that people have written to it",
 }

@@ -60,6 +60,7 @@ OUR_COLUMNS = {
     "origin": "text",  # live, replay, import, rematch or search
     "source": "text",
     "received_at": "timestamp",
+    "retracted": "text",  # of a post that its source has taken back: what became of it here, and why
 }
 COLUMNS = THESIS_COLUMNS | OUR_POST_COLUMNS | OUR_COLUMNS
 # What people have written to a post, in a table of its own under the same key; exports have it beside the row.

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from app.domain.codes import check_code, code_of
 from app.domain.events import Change, Definition, Event, Rematch, Status, check_selects
-from app.domain.partitioning import DAY, EXPECTED_RATE, HOUR, MINUTE, TEN_MINUTES, BucketRule, rule_for
+from app.domain.partitioning import EXPECTED_RATE, LENGTHS, BucketRule, rule_for
 from app.domain.people import is_name
 from app.domain.rematch import PAST_SOURCES
 
@@ -217,7 +217,7 @@ def _edit(command: Command, current: Event) -> Event:
 
 def _reshard(command: Command, current: Event) -> Event:
     rule = command.rule
-    if rule is None or rule.seconds not in (DAY, HOUR, TEN_MINUTES, MINUTE) or not 0 < rule.shards <= MAX_SHARDS:
+    if rule is None or rule.seconds not in LENGTHS or not 0 < rule.shards <= MAX_SHARDS:
         raise Refused("invalid", f"not a bucket rule: {rule}")
     if current.buckets and rule.since <= current.buckets[-1].since:
         raise Refused("invalid", "a bucket rule must begin after the last one")

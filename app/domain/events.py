@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Struct
@@ -20,9 +20,12 @@ from app.domain.partitioning import BucketRule
 from app.domain.people import check_name
 
 Status: TypeAlias = Literal["draft", "scheduled", "active", "paused", "stopped", "archived", "deleted", "purging"]
+# What becomes of posts that their source takes back (app.domain.retracting).
+Policy: TypeAlias = Literal["drop", "redact", "hold"]
 # West, south, east, north in degrees; west > east crosses the antimeridian.
 Box: TypeAlias = tuple[float, float, float, float]
 
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 MAX_NAME = 200
 MAX_OWNERS = 100
 MAX_SELECTORS = 1000  # keywords, accounts and boxes of one event, together
@@ -70,6 +73,7 @@ class Event(Struct, frozen=True, kw_only=True):
     end: datetime | None = None  # when an active event stops
     version: int = 1
     buckets: tuple[BucketRule, ...] = ()  # append-only, see partitioning
+    deletions: Policy = "drop"  # of posts that their source takes back
     hot: bool = False  # much is expected of it: the cluster may give its workers more room
     owners: tuple[str, ...] = ()  # people who may also delete it and say who owns it; first whoever created it
     rematches: tuple[Rematch, ...] = ()  # the last few wishes, in order; `rematch` says what became of them
@@ -110,6 +114,7 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     start: datetime | msgspec.UnsetType | None = msgspec.UNSET
     end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    deletions: Policy | msgspec.UnsetType = msgspec.UNSET
     hot: bool | msgspec.UnsetType = msgspec.UNSET
     owners: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
@@ -192,6 +197,12 @@ def _moment(value: datetime | None) -> datetime | None:
     return None if value is None else in_utc(value)
 
 
+def _policy(value: str) -> str:
+    if value not in POLICIES:
+        raise ValueError(f"{value!r} is none of {', '.join(POLICIES)}")
+    return value
+
+
 def _owners(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(values) > MAX_OWNERS:
         raise ValueError(f"{len(values)} owners; at most {MAX_OWNERS}")
@@ -206,6 +217,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "languages": _languages,
     "start": _moment,
     "end": _moment,
+    "deletions": _policy,
     "hot": bool,
     "owners": _owners,
 }

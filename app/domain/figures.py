@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from app.domain.activity import MINUTE_MS, Activity
+from app.domain.activity import Activity
+from app.domain.counting import MINUTE_MS
 
 Span: TypeAlias = Literal["hour", "day", "fortnight", "all"]
 SPANS: tuple[Span, ...] = get_args(Span)

@@ -23,17 +23,18 @@ class WholeCoverage(Struct, frozen=True):
     all_sources: dict[str, Any]  # as `plain_joint` makes it
     sources: list[dict[str, Any]]  # as `plain` does
     platform_only: int
+    posts: dict[str, int] = {}  # as `Activity.balance` has it, of the whole event: collected = stored + removed
 
 
 def whole_coverage(
-    event: Event, entries: Iterable[Entry], now: int, span: Span | None, platform_only: int
+    event: Event, entries: Iterable[Entry], now: int, span: Span | None, platform_only: int, posts: dict[str, int]
 ) -> WholeCoverage:
     """How the event was heard in its active time, which `span` cuts (milliseconds since 1970)."""
     entries = list(entries)
     sources = [plain(one) for one in coverage(event, entries, now, span)]
     active = length(active_in(event, now, span)) / 1000
     joint = plain_joint(jointly(event, entries, now, span), now)
-    return WholeCoverage(event.code, active, joint, sources, platform_only)
+    return WholeCoverage(event.code, active, joint, sources, platform_only, posts)
 
 
 def plain(heard: Heard) -> dict[str, Any]:

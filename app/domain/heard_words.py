@@ -18,6 +18,12 @@ def sentence(heard: dict[str, Any]) -> str:
     )
 
 
+def balance_sentence(posts: dict[str, int]) -> str:
+    """What came, what of it stands, and what was removed since its source took it back."""
+    collected, stored, removed = posts["collected"], posts["stored"], posts["removed"]
+    return f"{collected:,} posts collected: {stored:,} stored, {removed:,} removed as their sources took them back"
+
+
 def joint_sentence(joint: dict[str, Any]) -> str:
     """How an event was heard by all sources together."""
     return f"all sources: {percent(joint['share'])} of the time heard by at least one"

@@ -14,6 +14,8 @@ from zlib import crc32
 from msgspec import Struct
 
 DAY, HOUR, TEN_MINUTES, MINUTE = 86_400, 3_600, 600, 60
+# A rate that grows is laid out for twice as much: with steps of five at most, its buckets still have 1,000 rows.
+LENGTHS = (DAY, HOUR, 1_800, TEN_MINUTES, 120, MINUTE)
 
 # Aim for a partition: raw JSON is 4 kB a post, so 25,000 rows are 100 MB; 10,000 leave room for a rate that grows.
 AIM_ROWS = 10_000
@@ -49,7 +51,7 @@ class BucketRule(Struct, frozen=True, kw_only=True):
 
 def rule_for(rate: float, since: int = 0) -> BucketRule:
     """The rule that gives 400 to 10,000 rows a bucket at `rate` posts a second (fewer only where a day has fewer)."""
-    for seconds in (DAY, HOUR, TEN_MINUTES, MINUTE):
+    for seconds in LENGTHS:
         if rate * seconds <= AIM_ROWS:
             return BucketRule(since=since, seconds=seconds, shards=1)
     return BucketRule(since=since, seconds=MINUTE, shards=math.ceil(rate * MINUTE / AIM_ROWS))

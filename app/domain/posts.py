@@ -29,6 +29,7 @@ CONTROL_KEYS = (
     "limit",
     "status_withheld",
     "user_withheld",
+    "compliance",  # ours: what X has answered to a question about compliance (app.domain.retracting)
     "disconnect",
     "warning",
     "event",

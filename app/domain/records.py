@@ -17,6 +17,7 @@ Headers: TypeAlias = list[tuple[str, bytes]]
 Origin: TypeAlias = Literal["live", "replay", "import", "rematch", "search"]
 Cause: TypeAlias = Literal["unreadable", "too large", "not storable", "no command"]  # of a dead letter
 
+PAST = ("rematch", "search", "import")  # origins of posts that may have come before, by another way
 _ORIGINS = get_args(Origin)
 
 

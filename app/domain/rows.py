@@ -8,20 +8,20 @@ from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 
-from app.domain.activity import Seen
 from app.domain.columns import OUR_POST_COLUMNS, POST_COLUMNS
+from app.domain.counting import Fate, Seen
 from app.domain.events import Event
 from app.domain.normalize import Value, normalize
 from app.domain.partitioning import bucket_of
 from app.domain.posts import Malformed, Post, read
-from app.domain.records import Line
+from app.domain.records import PAST, Line
 
 Key: TypeAlias = tuple[str, str, str]  # event, bucket, post
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://starling/event/post").bytes
 _INDEX = {name: index for index, name in enumerate(POST_COLUMNS | OUR_POST_COLUMNS)}
-_CREATED, _LANGUAGE, _HASHTAGS, _ACCOUNT, _ACCOUNT_ID = (
-    _INDEX[name] for name in ("t_created_at", "t_lang", "hashtags", "u_screen_name", "u_id")
+_CREATED, _LANGUAGE, _HASHTAGS, _LINKS, _ACCOUNT, _ACCOUNT_ID = (
+    _INDEX[name] for name in ("t_created_at", "t_lang", "hashtags", "urls", "u_screen_name", "u_id")
 )
 
 
@@ -57,6 +57,7 @@ class Row(Struct):
     born: int  # of the event, which may be purged and created again
     version: int  # of the event for which it was classified
     rematch: int = 0  # version at which the rematch was wished that found it
+    fate: Fate | None = None  # what becomes of it, since its source has taken it back
 
     @property
     def key(self) -> Key:
@@ -76,6 +77,8 @@ class Row(Struct):
     def seen(self) -> Seen:
         """What of it is counted."""
         post = self.post.values
+        name: str | None = post[_ACCOUNT]  # type: ignore[assignment]
+        number: str | None = post[_ACCOUNT_ID]  # type: ignore[assignment]
         return Seen(
             raw_partition=self.line.partition,
             position=self.line.position,
@@ -83,10 +86,21 @@ class Row(Struct):
             keywords=self.line.matched,
             language=post[_LANGUAGE],  # type: ignore[arg-type]
             hashtags=post[_HASHTAGS] or (),  # type: ignore[arg-type]
-            account=post[_ACCOUNT] or post[_ACCOUNT_ID],  # type: ignore[arg-type]
+            account=name or number,
             source=self.line.source,
             rematch=self.rematch,
+            links=post[_LINKS] or (),  # type: ignore[arg-type]
+            author=author_of(number, name),
+            screen_name=name,
+            received_ms=self.line.received_at,
+            fate=self.fate,
+            past=self.line.origin in PAST and not self.rematch,
         )
+
+
+def author_of(number: str | None, name: str | None) -> str | None:
+    """By what an account is told from others: its id, or @name where the source gives the name alone."""
+    return number or (f"@{name.lower()}" if name else None)
 
 
 class Rows:
@@ -127,7 +141,7 @@ def row_of(event: Event, version: int, line: Line, post: NormalizedPost, rematch
         seconds,
         post,
         [uuid_of(event.code, post.id), event.code, event.keyword_text],
-        [bucket, line.matched, version, line.origin, line.source, line.received_at],
+        [bucket, line.matched, version, line.origin, line.source, line.received_at, None],
         line,
         event.born,
         version,

@@ -14,11 +14,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from app.domain.records import PAST
 from app.domain.rows import Key, Row
 
 T = TypeVar("T")
-
-PAST = ("rematch", "search", "import")  # origins of posts that may have come before, by another way
 
 
 class Standing(Struct, frozen=True):
@@ -58,4 +57,4 @@ def _is_own(row: Row, before: Standing) -> bool:
         return before.origin == origin and same and before.version >= row.rematch
     if row.line.generation and before.origin == origin:
         return before.received_at == row.line.received_at
-    return before.origin != "rematch"
+    return before.origin not in PAST

@@ -15,7 +15,7 @@ import yaml
 from msgspec import Struct
 
 from app.domain.codes import check_code
-from app.domain.events import Box, Definition, Event
+from app.domain.events import Box, Definition, Event, Policy
 
 MOST_BYTES = 512 * 1024
 MOST_EVENTS = 1000
@@ -33,6 +33,7 @@ class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     languages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     start: datetime | msgspec.UnsetType | None = msgspec.UNSET
     end: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    deletions: Policy | msgspec.UnsetType = msgspec.UNSET
     hot: bool | msgspec.UnsetType = msgspec.UNSET
     owners: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 

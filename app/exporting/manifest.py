@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from app.domain.activity import Activity
 from app.domain.column_words import MEANING
 from app.domain.columns import EXPORTED
 from app.domain.coverage import Entry
@@ -49,7 +50,7 @@ class File(Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-def about(event: Event, entries: Iterable[Entry], wish: Wish, now: datetime) -> dict[str, Any]:
+def about(event: Event, entries: Iterable[Entry], counted: Activity, wish: Wish, now: datetime) -> dict[str, Any]:
     """What can be said before the export begins: of the event, and of what was heard of it up to now."""
     at = to_ms(now)
     span = _span(wish, at)
@@ -65,6 +66,7 @@ def about(event: Event, entries: Iterable[Entry], wish: Wish, now: datetime) -> 
             "end": event.end,
         },
         "selectors": plain_periods(event, at),
+        "posts": {"as_of": iso(at), **counted.balance, "deletions": event.deletions},
         "coverage": {
             "as_of": iso(at),
             "active": [{"from": iso(since), "to": iso(until)} for since, until in active_in(event, at, span)],

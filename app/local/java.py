@@ -13,8 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import UserError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 WANTED = 17  # Cassandra 5.0 refuses newer ones
 DEBIAN_TRUST = Path("/etc/ssl/certs/java/cacerts")
@@ -46,7 +50,8 @@ def trust_options(java: Java, directory: Path) -> list[str]:
     if DEBIAN_TRUST.exists():
         return [f"-Djavax.net.ssl.trustStore={DEBIAN_TRUST}"]
     paths = ssl.get_default_verify_paths()  # heeds SSL_CERT_FILE
-    if paths.cafile is None or not (store := _make_store(Path(paths.cafile), directory)):
+    store = directory / "trust.p12"
+    if paths.cafile is None or not make_store(Path(paths.cafile), store):
         return []
     return [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStoreType=PKCS12"]
 
@@ -72,19 +77,26 @@ def _version(java: Path) -> int | None:
     return int(told.group(1)) if run.returncode == 0 and told else None
 
 
-def _make_store(bundle: Path, directory: Path) -> Path | None:
-    from cryptography import x509  # noqa: PLC0415 - slow to import, and seldom needed
-    from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12  # noqa: PLC0415
+def make_store(bundle: Path, store: Path) -> bool:
+    """Make a trust store (PKCS#12, without a password) of a bundle (PEM); False if that holds no certificate.
 
-    entries = []
-    for number, pem in enumerate(
-        re.findall(rb"-+BEGIN CERTIFICATE-+.+?-+END CERTIFICATE-+", bundle.read_bytes(), re.S)
-    ):
+    Raises OSError.
+    """
+    from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12  # noqa: PLC0415 - slow to import
+
+    entries = [pkcs12.PKCS12Certificate(one, b"ca%d" % number) for number, one in enumerate(certificates(bundle))]
+    if entries:
+        part = store.with_name(f"{store.name}.{os.getpid()}")  # a Java that reads the store meanwhile finds it whole
+        part.write_bytes(pkcs12.serialize_java_truststore(entries, NoEncryption()))
+        part.replace(store)
+    return bool(entries)
+
+
+def certificates(bundle: Path) -> Iterator[Certificate]:
+    """The certificates of a bundle (PEM) that can be read. Raises OSError."""
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - slow to import, and seldom needed
+
+    for pem in re.findall(rb"-+BEGIN CERTIFICATE-+.+?-+END CERTIFICATE-+", bundle.read_bytes(), re.S):
         # Old authorities with odd serial numbers are in most bundles; one unreadable entry must not cost the others.
         with warnings.catch_warnings(action="ignore"), suppress(ValueError):
-            entries.append(pkcs12.PKCS12Certificate(x509.load_pem_x509_certificate(pem), b"ca%d" % number))
-    if not entries:
-        return None
-    store = directory / "trust.p12"
-    store.write_bytes(pkcs12.serialize_java_truststore(entries, NoEncryption()))
-    return store
+            yield load_pem_x509_certificate(pem)

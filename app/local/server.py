@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
@@ -18,6 +20,7 @@ from app.local.process import Process, spawn
 HOST = "127.0.0.1"
 START_TIMEOUT = 120.0  # seconds; 4 to 10 are usual, many times more on a busy machine
 LOG_LINES = 8
+PORTS = range(21_000, 32_768)
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,13 @@ def log_end(file: Path) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports of the loopback interface that nobody listens on, all different.
+
+    None is of those that Linux gives to connections which go out (ip_local_port_range): one of these could be taken by
+    any process before the server is there.
+    """
+    found = (port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if is_free(port))
+    return list(islice(found, count))
 
 
 def is_free(port: int) -> bool:

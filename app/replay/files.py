@@ -43,7 +43,7 @@ def opened(address: Address) -> Opened:
         raw = io.FileIO(path, opener=_at_once)
         status = os.fstat(raw.fileno())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{address}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     if not stat.S_ISREG(status.st_mode):

@@ -21,6 +21,16 @@ SAMPLE_LINES = 20
 _CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+# What archives often come as, by their first bytes. A zip that is not packed would pass for lines with two bad ones.
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"BZh": "packed by bzip2; unpack it first",
+    b"\xfd7zXZ\x00": "packed by xz; unpack it first",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it first",
+    b"PAR1": "Parquet, not JSONL",
+    b"\xff\xfe": "UTF-16; UTF-8 is read",
+    b"\xfe\xff": "UTF-16; UTF-8 is read",
+}
 
 
 class Place(NamedTuple):
@@ -44,7 +54,11 @@ class JsonLines:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.key, self.name, self._raw, self.size, self.mtime_ns, self._head, self._check = opened(address)
-        start = self._head(len(_GZIP))
+        start = self._head(max(map(len, _OTHERS)))
+        if other := next((what for mark, what in _OTHERS.items() if start.startswith(mark)), None):
+            self._raw.close()
+            raise UserError(f"{address}: is {other}")
+        start = start[: len(_GZIP)]
         if self.name.endswith(".gz") and self.size and start != _GZIP:
             self._raw.close()
             raise UserError(f"{address}: not gzip, in spite of its name")
@@ -78,7 +92,9 @@ class JsonLines:
             if count + 1 >= SAMPLE_LINES:
                 break
         if first:
-            raise UserError(f"{self.address}: is not JSONL at line {first}")
+            raise UserError(
+                f"{self.address}: is not JSONL at line {first}: a JSON object a line is read, or a table of DMI-TCAT's"
+            )
 
     def starts_a_line(self, place: Place) -> bool:
         """Whether a line, or the end of the file, is at the place."""

@@ -179,6 +179,8 @@ class Replay:
         try:
             await self._send_lines(file, place, flight)
             finished = not self._stopping.is_set()
+            if finished and not (reached.offset or self.sent.skipped or self._job.loop):
+                self._listener.note(f"{file.address}: holds no lines")
         except Unavailable as away:
             raise Unavailable(f"{away}; {_stopped(file, reached)}") from None
         finally:

@@ -33,6 +33,7 @@ class Control:
         return [
             web.post("/control/posts", _near(self._push)),
             web.post("/control/fault", _near(self._fault)),
+            web.post("/control/gone", _near(self._gone)),
             web.get("/control/log", _near(self._log)),
             web.get("/control/state", _near(self._state)),
         ]
@@ -73,6 +74,14 @@ class Control:
             return _wrong(str(wrong))
         self._simulator.command(fault)
         return web.json_response({"commanded": fault.kind, "wire": fault.wire})
+
+    async def _gone(self, request: web.Request) -> web.Response:
+        """Lines of an id and a reason: what X's compliance jobs are to say of these posts from now on."""
+        lines = [line.partition(" ") for line in (await request.text()).splitlines() if line.strip()]
+        if any(not number.isdecimal() or not reason for number, _, reason in lines):
+            return _wrong("a line is an id, a blank, and deleted, deactivated, protected, scrub_geo or suspended")
+        self._simulator.jobs.gone |= {number: reason for number, _, reason in lines}
+        return web.json_response({"taken": len(lines)})
 
     async def _log(self, request: web.Request) -> web.Response:
         since = request.query.get("since", "0")

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from app.errors import UserError
 from app.simulator.account import Account, Manners
+from app.simulator.compliance import Jobs
 from app.simulator.control import Control
 from app.simulator.faults import Fault, Wire
 from app.simulator.feed import TICK, Feed, source
@@ -37,6 +38,7 @@ class Simulator:
         self.x = X(self.log, options.limits, manners, token=options.token, keep_alive=options.keep_alive or 20)
         self.v1 = XV1(self.log, attempts=options.attempts, token=options.token, keep_alive=options.keep_alive or 30)
         self.jetstream = Jetstream(self.log, history=options.history, keep_alive=options.keep_alive or 20)
+        self.jobs = Jobs(options.token)
         self.accounts: list[Account] = [self.x.account, self.v1.account, self.jetstream.account]
         self._posts = source(options)
         pool = Pool(self._posts, options.pool, options.post_bytes) if options.pool else None
@@ -84,7 +86,7 @@ class Simulator:
 
     async def __aenter__(self) -> Simulator:
         app = web.Application(client_max_size=_MOST_PUSHED)
-        for part in (self.x, self.v1, self.jetstream, Control(self)):
+        for part in (self.x, self.v1, self.jetstream, self.jobs, Control(self)):
             app.add_routes(part.routes())
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE)
         await self._runner.setup()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from app.clients.event_commands import new_command
 from app.domain.decisions import Action, code_for
-from app.domain.events import Box, Definition, Event
+from app.domain.events import Box, Definition, Event, Policy
 from app.domain.rematch import unasked_since
 from app.web.owning import check_owners
 from app.web.problems import Failed
@@ -27,6 +27,7 @@ class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    deletions: Policy = "drop"
     hot: bool = False
     owners: tuple[str, ...] | UnsetType = UNSET
     draft: bool = False
@@ -45,6 +46,7 @@ class Edited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | UnsetType = UNSET
     start: datetime | UnsetType | None = UNSET
     end: datetime | UnsetType | None = UNSET
+    deletions: Policy | UnsetType = UNSET
     hot: bool | UnsetType = UNSET
     why: str = ""
 
@@ -84,6 +86,7 @@ async def clone(asked: Asked, new: Cloned) -> Event:
         accounts=event.accounts,
         boxes=event.boxes,
         languages=event.languages,
+        deletions=event.deletions,
     )
     new = replace(new, why=new.why or f"a clone of {event.code}")
     return await _create(asked, new, definition, True, None, None)

@@ -142,7 +142,7 @@ class Door:
         """Whether the request names this server: a name that another site has pointed here is none of ours."""
         host = _host(f"//{request.host}")
         own = {"localhost", "127.0.0.1", "::1", self._settings.web_host, _host(self._settings.web_url or "")}
-        return host in own
+        return host in own or host in {name.strip().lower() for name in self._settings.web_names.split(",")} - {""}
 
     def from_elsewhere(self, request: web.Request) -> bool:
         """Whether a browser says that a page of another site has made this request, be it of this host."""

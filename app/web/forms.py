@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, Struct, UnsetType
 
-from app.domain.events import Box, Event, box_text
+from app.domain.events import Box, Event, Policy, box_text
 from app.web.changing import Edited, New
 
 PASTS = {
@@ -17,6 +17,14 @@ PASTS = {
     "6": "the last 6 hours",
     "24": "the last day",
     "72": "the last 3 days",
+}
+
+
+# What becomes of posts that their source takes back.
+DELETIONS: dict[Policy, str] = {
+    "drop": "goes here too",
+    "redact": "stays as a count: without its text, its author and its links",
+    "hold": "stays as it is, marked (for an archive that may)",
 }
 
 
@@ -31,6 +39,7 @@ class EventForm(Struct, frozen=True, kw_only=True):
     languages: str = ""
     start: str = ""
     end: str = ""
+    deletions: Policy = "drop"
     hot: bool = False
     rate: str = ""
     past: str = ""  # hours that a new event hears
@@ -49,6 +58,7 @@ class EventForm(Struct, frozen=True, kw_only=True):
             languages=items(self.languages),
             start=moment(self.start, "Start"),
             end=moment(self.end, "End"),
+            deletions=self.deletions,
             hot=self.hot,
             draft=self.draft,
             rate=_rate(self.rate),
@@ -66,6 +76,7 @@ class EventForm(Struct, frozen=True, kw_only=True):
             languages=items(self.languages),
             start=moment(self.start, "Start"),
             end=moment(self.end, "End"),
+            deletions=self.deletions,
             hot=self.hot,
             why=self.why,
         )
@@ -82,6 +93,7 @@ def form_of(event: Event) -> EventForm:
         languages=", ".join(event.languages),
         start=_typed(event.start),
         end=_typed(event.end),
+        deletions=event.deletions,
         hot=event.hot,
         version=event.version,
     )

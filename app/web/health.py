@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeAlias
 
 import faust
 from aiokafka.errors import KafkaError
@@ -23,7 +22,6 @@ from tables.known_events import KnownEvents
 
 log = logging.getLogger(__name__)
 INTERVAL = 2.0
-Positions: TypeAlias = dict[TP, tuple[int, int]]  # committed and end offset
 
 
 def add_health(
@@ -44,13 +42,12 @@ def add_health(
 
     @app.timer(INTERVAL)
     async def look() -> None:
-        try:
-            for watch in watches:
+        for watch in watches:
+            try:
                 await watch.look()
-        except KafkaError as error:
-            # Not known; and while Kafka is away, a restart would not help.
-            log.warning("cannot look how far Kafka's topics are", extra={"why": repr(error)})
-            return
+            except KafkaError as error:
+                # Not known; and while Kafka is away, a restart would not help.
+                log.warning("cannot look how far Kafka's topics are", extra={"why": repr(error)})
         COMMIT_STALLED.set(len(_stalled(watches)))
 
     @app.page("/healthz")
@@ -85,37 +82,31 @@ class _Watch:
         self._events = events
         self._committed = committed
         self._progress: Progress[TP] = Progress(settings.stall_seconds)
-        self._empty: Positions = {}  # with no record between
         self.stalled: list[TP] = []
 
     async def look(self) -> None:
-        """Find out what stands still. Raises KafkaError."""
-        positions = await self._positions()
-        self._progress.look(positions, monotonic())
-        if self._progress.stalled and await self._excuse(self._progress.stalled, positions):
-            self._progress.look(positions, monotonic())
-        self.stalled = self._progress.stalled
+        """Find out what stands still. Raises KafkaError, and what was known stays."""
+        positions, now = await self._positions(), monotonic()
+        self._progress.look(positions, now)
+        unknown = [tp for tp in self._progress.stalled if not await self._probe(tp, *positions[tp])]
+        self._progress.look(positions, now)  # as of then: for others too time has gone by, and they were not asked
+        self.stalled = [tp for tp in self._progress.stalled if tp not in unknown]
 
-    async def _positions(self) -> Positions:
-        """Raises KafkaError.
+    async def _probe(self, tp: TP, committed: int, end: int) -> bool:
+        """Note where its next record is, if there is any; False where Kafka does not say."""
+        try:
+            there = await first_offset(self._settings, tp.topic, tp.partition, committed)
+        except KafkaError as error:
+            log.warning("cannot look whether there is more to read", extra={"partition": str(tp), "why": repr(error)})
+            return False
+        self._progress.empty(tp, committed, end if there is None else there)
+        return True
+
+    async def _positions(self) -> dict[TP, tuple[int, int]]:
+        """Committed and end offsets. Raises KafkaError.
 
         The end is not asked of the consumer that reads: one that fetches nothing any more knows of nothing new.
         """
         committed = self._committed()
         ends = await self._events.view.ends(committed)
-        found = {tp: (committed[tp], end) for tp, end in ends.items()}
-        return {tp: (at[1], at[1]) if self._empty.get(tp) == at else at for tp, at in found.items()}
-
-    async def _excuse(self, stalled: list[TP], positions: Positions) -> bool:
-        """Whether there is nothing to read in some: expired records and marks of transactions leave empty offsets.
-
-        These count as committed from now on. Raises KafkaError.
-        """
-        excused = False
-        for tp in stalled:
-            committed, end = positions[tp]
-            if await first_offset(self._settings, tp.topic, tp.partition, committed) is None:
-                self._empty[tp] = committed, end
-                positions[tp] = end, end
-                excused = True
-        return excused
+        return {tp: (committed[tp], end) for tp, end in ends.items()}

@@ -21,6 +21,7 @@ from app.web.api import (
     posts,
     signing,
     system,
+    trending,
 )
 from app.web.desk import Desk
 from app.web.openapi import describe
@@ -39,7 +40,7 @@ from app.web.routes import Route
 from app.web.serving import Serving
 
 PARTS = (
-    *(about, signing, events, changes, history, live, system, files, advising, asking, exports, posts),
+    *(about, signing, events, changes, history, live, trending, system, files, advising, asking, exports, posts),
     *(notices, people, auditing),
     *(home, writing, event_pages, live_pages, posts_pages, exports_pages, system_pages, notices_pages, people_pages),
     *(asking_pages, trying, signing_pages),

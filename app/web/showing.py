@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from app.domain.events import Box, Event, Rematch, Status
+from app.domain.events import Box, Event, Policy, Rematch, Status
 from app.domain.partitioning import BucketRule
 
 
@@ -23,6 +23,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     start: datetime | None
     end: datetime | None
+    deletions: Policy  # what becomes of posts that their source takes back
     hot: bool
     owners: tuple[str, ...]
     buckets: tuple[BucketRule, ...]  # how its rows are laid out, from when on

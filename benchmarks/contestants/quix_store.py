@@ -9,6 +9,7 @@ others may read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from threading import Semaphore
 from typing import Any
@@ -86,9 +87,10 @@ class _RowSink(BaseSink):
         row: Row = value
         values = [UNSET_VALUE if item is None else item for item in row.values]
         values[0] = UUID(bytes=values[0])
+        stamp = time.time_ns() // 1000
         self._store.list_bucket(row)
-        self._store.send(self._store.inserts[schema.TWEET], values)
-        raw = [row.code, row.bucket, row.post.id, row.post.raw.decode()]
+        self._store.send(self._store.inserts[schema.TWEET], [*values, stamp])
+        raw = [row.code, row.bucket, row.post.id, row.post.raw.decode(), stamp]
         self._store.send(self._store.inserts[schema.TWEET_RAW], raw)
 
     def flush(self) -> None:
@@ -110,9 +112,10 @@ class _BatchSink(BatchingSink):
             self._store.list_bucket(rows[0])
             for start in range(0, len(rows), BATCH_ROWS):
                 statement = BatchStatement(BatchType.UNLOGGED)
+                stamp = time.time_ns() // 1000
                 for row in rows[start : start + BATCH_ROWS]:
-                    statement.add(self._store.bound(schema.TWEET, encode_row(row)))
-                    statement.add(self._store.bound(schema.TWEET_RAW, encode_raw(row)))
+                    statement.add(self._store.bound(schema.TWEET, encode_row(row, stamp)))
+                    statement.add(self._store.bound(schema.TWEET_RAW, encode_raw(row, stamp)))
                 self._store.send(statement)
         self._store.settle()
 

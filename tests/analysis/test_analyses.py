@@ -42,7 +42,7 @@ def ms(at: datetime) -> int:
 
 
 def words(due: list[Stored]) -> list[str]:
-    return [word for row in due for word in row["t_text"].split(" ") if word]
+    return [word for row in due for word in row["t_text"].lower().split(" ") if word]
 
 
 def account(row: Stored) -> str | None:
@@ -71,7 +71,7 @@ def test_words_are_counted_as_in_the_thesis(found: DataFrame, due: list[Stored])
 
 def test_a_word_is_what_stands_between_two_blanks(spark: SparkSession) -> None:
     odd = spark.createDataFrame([(" a  B\nc a ",), (None,), ("",), ("b\u00a0a",)], "t_text string")
-    due = [(2, "a"), (1, "B\nc"), (1, "b\u00a0a")]
+    due = [(2, "a"), (1, "b\nc"), (1, "b\u00a0a")]
     assert [(times, word) for word, times in tuples(word_count(odd))] == due
     assert sorted(word_count_rdd(odd).collect()) == sorted(due)
 

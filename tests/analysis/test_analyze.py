@@ -217,6 +217,11 @@ def test_an_event_that_there_is_not_is_told(here: Here) -> None:
     assert here("links", "nothing").error.startswith("no posts of an event nothing are stored")
 
 
+def test_a_time_without_posts_is_told(here: Here) -> None:
+    ran = here("links", "flood", "--to", "2020-01-01T00:00Z", "--json")
+    assert (ran.status, json.loads(ran.out), ran.err) == (0, [], "nothing found in this time\n")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -224,7 +229,12 @@ def test_an_event_that_there_is_not_is_told(here: Here) -> None:
         ("links flood --minutes 10", "--minutes is of bursts alone"),
         ("links flood --out it", "it must end with .csv or .parquet"),
         ("links flood --since nonsense", "--from 'nonsense' is no time"),
-        ("likes flood", "invalid value for '{word-count|"),
+        ("links flood --from 2024-05-02T00:00Z --to 2024-05-01T00:00Z", "--from is not before --to"),
+        (
+            "links flood --master yarn",
+            "Spark works at local, local[N] or spark://host:port, not at 'yarn'",
+        ),
+        ("likes flood", "invalid value for 'NAME': 'likes' is not one of 'word-count', "),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_spark_starts(

@@ -73,7 +73,7 @@ def test_it_counts_the_words_of_the_table(stack: Stack, made: list[Row], tmp_pat
     lines = [line for part in sorted(out.glob("part-*")) for line in part.read_text().splitlines()]
     told = [(int(times), base64.b64decode(word).decode()) for times, _, word in (one.partition(" ") for one in lines)]
     rows = analysed.of(made, *(event.code for event in analysed.EVENTS))
-    due = Counter(word for row in rows for word in split(row["t_text"]))
+    due = Counter(word for row in rows for word in split(row["t_text"].lower()))
     assert {word: times for times, word in told} == due
     assert [times for times, _ in told] == sorted(due.values(), reverse=True)
     lineage = ran.stdout[ran.stdout.index(" ShuffledRDD[") :]

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from analysis import locality
 from analysis.posts import buckets, posts
 from app.clients.cassandra import session
 from app.domain.columns import COLUMNS
@@ -62,17 +63,26 @@ def test_a_period_has_the_posts_that_were_made_in_it(
     assert naive.count() == len(due)
 
 
-def test_only_buckets_of_the_events_and_the_period_are_asked_for(spark: SparkSession, made: list[Row]) -> None:
+def test_only_buckets_of_the_events_and_the_period_are_asked_for(
+    spark: SparkSession, made: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dealt: list[DataFrame] = []
+
+    def spread(*args: Any) -> DataFrame:
+        dealt.append(locality.spread(*args))
+        return dealt[-1]
+
+    monkeypatch.setattr("analysis.posts.spread", spread)
     found = posts(spark, ["flood", "storm"], ELEVEN, TWELVE, ["t_text"])
     shown = plan(found)
     joined = r"Cassandra Direct Join \[event_name = event_name#\d+, bucket = bucket#\d+\] \w+\.tweet"
     assert re.search(joined + r" - Reading \(event_name, bucket, t_created_at, t_text\)", shown)
-    assert "Cassandra Scan" in shown
-    assert len(re.findall("BatchScan", shown)) == 1  # of event_bucket: no scan of tweet
-    assert '[["event_name" IN (?, ?), (flood, storm)]]' in shown
-    listed = {(row.event_name, row.bucket) for row in buckets(spark, ["flood", "storm"], ELEVEN, TWELVE).collect()}
+    assert "Cassandra Scan" not in shown
+    assert "Exchange" not in shown
+    assert '[["event_name" IN (?, ?), (flood, storm)]]' in plan(buckets(spark, ["flood", "storm"], ELEVEN, TWELVE))
     hour = f"{ELEVEN:%Y-%m-%dT%H:%M:%S}.0"
-    assert listed == {("flood", hour), ("storm", hour)}
+    asked = [tuple(row) for one in dealt for row in one.collect()]
+    assert sorted(asked) == [("flood", hour), ("storm", hour)]
     every = {(row.event_name, row.bucket) for row in buckets(spark, "flood").collect()}
     assert every == {row.key[:2] for row in made if row.code == "flood"}
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 from pyspark.sql import SparkSession
 
-from analysis.session import session, uninterrupted, versions
+from analysis import trust
+from analysis.session import await_executor, reason, session, uninterrupted, versions
 from analysis.versions import connector_of, misfits
 from app.errors import Unavailable, UserError
+from app.local.java import find_java
 from app.local.server import free_ports
 from app.settings import Settings
 
@@ -51,9 +55,51 @@ def test_a_cassandra_that_is_away_is_told_before_spark_starts(stored: Settings) 
         session("local[2]", settings=away)
 
 
-def test_a_trust_store_is_asked_for_where_cassandra_has_tls(stored: Settings, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"ssl\.trustStore\.path"):
-        session("local[2]", settings=stored.model_copy(update={"cassandra_ca_file": tmp_path}))
+def test_a_spark_that_is_nowhere_is_told_before_anything_starts(stored: Settings) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(Unavailable, match=f"Spark is not reachable at spark://127.0.0.1:{port}"):
+        session(f"spark://127.0.0.1:{port}", settings=stored)
+    for master in ("yarn", "local[2", "spark://", "127.0.0.1:7077"):
+        with pytest.raises(UserError, match=r"Spark works at local, local\[N\] or spark://host:port, not at "):
+            session(master, settings=stored)
+
+
+def test_a_cluster_in_which_nobody_works_is_told(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark waits for ever. The local one has no worker either."""
+    monkeypatch.setattr("analysis.session._EXECUTOR_SECONDS", 0.5)
+    with pytest.raises(Unavailable, match="no worker of Spark at spark://here:7077 took this on within"):
+        await_executor(spark, "spark://here:7077")
+
+
+def test_what_java_fails_by_is_one_line() -> None:
+    stopped = "An error occurred while calling o51.conf.\n: java.lang.IllegalStateException: stopped.\n\tat org.x"
+    assert reason(RuntimeError(stopped)) == "java.lang.IllegalStateException: stopped."
+    assert reason(RuntimeError(f"{stopped}\nCaused by: one\n\tat y\nCaused by: two\n\tat z")) == "two"
+    assert reason(RuntimeError("[GONE] Java is gone.")) == "[GONE] Java is gone."
+    assert reason(RuntimeError()) == "RuntimeError"
+
+
+def test_java_finds_cassandras_authorities_in_the_trust_store_that_is_made_of_them(
+    stored: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARLING_STATE_DIR", str(tmp_path))
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(b"".join(trustme.CA().cert_pem.bytes() for _ in range(2)))
+    encrypted = stored.model_copy(update={"cassandra_ca_file": bundle})
+    given = {name.rpartition("ssl.")[2]: value for name, value in trust.options("local[2]", encrypted).items()}
+    keytool = find_java().path.with_name("keytool")
+    command = [keytool, "-list", "-keystore", given["trustStore.path"], "-storepass", ""]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert listed.count("trustedCertEntry") == 2
+    with pytest.raises(UserError, match="STARLING_SPARK_TRUST_STORE"):
+        trust.options("spark://elsewhere:7077", encrypted)
+    for store, said in ((tmp_path / "none", "cannot be read"), (bundle, "is no PKCS#12")):
+        with pytest.raises(UserError, match=rf"^STARLING_SPARK_TRUST_STORE: {store} {said}"):
+            trust.options("local[2]", encrypted.model_copy(update={"spark_trust_store": store}))
+    bundle.write_text("nothing")
+    with pytest.raises(UserError, match="holds no certificate"):
+        trust.options("local[2]", encrypted)
+    assert trust.options("local[2]", stored) == {}
 
 
 def test_a_ctrl_c_waits_while_java_starts() -> None:

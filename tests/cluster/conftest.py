@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kubectl import Kubectl, without_skew
+from tests.support.orphans import end_with_us
 
 PROJECT = Path(__file__).parents[2]
 CONTROL_PLANE = PROJECT.parent / "shared" / "kubernetes" / "up.sh"
@@ -37,6 +38,8 @@ def kubectl() -> Iterator[Kubectl]:
         started = subprocess.run(
             ["bash", str(CONTROL_PLANE)], env=env, capture_output=True, text=True, check=False, timeout=300
         )
+        for file in run.glob("*.pid"):
+            end_with_us(int(file.read_text()))  # a run that is killed would leave them, and the next one their ports
         try:
             assert started.returncode == 0, without_skew(started.stdout + started.stderr)
             yield Kubectl(run / "admin.kubeconfig")

@@ -72,9 +72,42 @@ def test_events_start_trackers_and_workers_and_end_them(stack: Stack, namespace:
 
 
 def _told(running: Worker) -> dict[str, tuple[int | None, str]]:
-    """Replicas of each role, and why, as the API tells them."""
-    provisioned = json.loads(running.get("/api/v1/system")[1])["provisioned"]
+    """Replicas of each role, and why, as the API tells them; none before the cluster was first looked at."""
+    if (provisioned := json.loads(running.get("/api/v1/system")[1])["provisioned"]) is None:
+        return {}
     return {one["role"]: (one["replicas"], one["wanted"]["why"]) for one in provisioned["roles"]}
+
+
+def test_who_only_looks_changes_nothing_and_apply_does_it_once(
+    stack: Stack, namespace: Kubectl, tmp_path: Path
+) -> None:
+    namespace.apply(template("tracker"), template("worker"))
+    with manager(stack, namespace, provisioning="dry-run", web_auth=False) as (settings, running):
+
+        def infra(verb: str) -> list[str]:
+            done = commands.run(settings, tmp_path, "infra", verb)
+            assert done.status == 0, done.err
+            return done.out.splitlines()
+
+        events.accepted(settings, events.create("flood", keywords=("flood",)))
+        until(lambda: _told(running).get("worker") == (None, "1 event collects"), "it is told what would be")
+        made = [
+            "Deployment tracker made, 2 replicas",
+            "Deployment worker made, 1 replicas",
+            "HorizontalPodAutoscaler worker made",
+        ]
+        assert infra("diff") == made
+        assert replicas(namespace) == {}, "neither the manager nor `diff` made one"
+        assert infra("apply") == made
+        assert replicas(namespace) == {"tracker": 2, "worker": 1}
+        namespace.run("set", "image", "deployment/worker", "starling=elsewhere:1")
+        drift = infra("diff")
+        assert "Deployment worker: spec.template.spec.containers[0].image elsewhere:1 -> starling:test" in drift
+        assert image(namespace.listed(DEPLOYMENTS)["worker"]) == "elsewhere:1"
+        assert infra("apply") == drift
+        assert image(namespace.listed(DEPLOYMENTS)["worker"]) == "starling:test"
+        assert infra("diff") == ["tracker: as it shall be", "worker: as it shall be"]
+        assert running.complaints() == []
 
 
 def test_drift_is_repaired_and_replicas_belong_to_autoscalers_and_people(stack: Stack, namespace: Kubectl) -> None:

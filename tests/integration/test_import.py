@@ -123,6 +123,19 @@ def test_what_an_event_has_stays_and_counts_once(running: Chain, tmp_path: Path)
     running.check_calm()
 
 
+def test_what_was_imported_and_is_heard_afterwards_counts_once(running: Chain, tmp_path: Path) -> None:
+    events.accepted(running.settings, events.create("later", keywords=("quay",)))
+    archive = tmp_path / "posts.jsonl"
+    archive.write_bytes(b"\n".join(line(number, "the quay floods") for number in (30, 31)))
+    assert sent(bring(running, tmp_path, str(archive), "--event", "later", "--json"))["lines"] == 2
+    for number in (30, 32):
+        running.send(Raw(line(number, "the quay floods")))
+    running.settle()
+    assert sorted(row["origin"] for row in running.stored({"later"}).values()) == ["import", "import", "replay"]
+    assert running.counted()["later"] == 3
+    running.check_calm()
+
+
 def test_a_new_event_of_a_purged_ones_code_has_nothing_yet(running: Chain, tmp_path: Path) -> None:
     archive = tmp_path / "posts.jsonl"
     archive.write_bytes(line(20, "the lock opens"))

@@ -1,4 +1,7 @@
-"""Kafka and Cassandra ask for passwords as `deploy/` sets them up: who has them works, who has not gets no word."""
+"""Kafka and Cassandra ask for passwords as `deploy/` sets them up: who has them works, who has not gets no word.
+
+The same with the component `tls`, by certificates that the guide's own commands make.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from app.clients.cassandra import session
 from app.clients.kafka import admin
+from app.clients.reaching import unanswered
 from app.errors import Unavailable
 from app.local.server import HOST, free_ports
 from app.local.stack import Stack
@@ -29,9 +34,9 @@ from tests.support.topics import Raw
 
 pytestmark = pytest.mark.timeout(600)  # two servers start, and nobody else may use them
 
-# What stands for cqlsh, which comes with Cassandra's image and not with its jars.
+# What stands for cqlsh, which comes with Cassandra's image and not with its jars; of names it compares none, either.
 CQLSH = f"""#!{sys.executable}
-import argparse
+import argparse, os, ssl
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster
 
@@ -40,37 +45,51 @@ for flag in ("-u", "-p", "-e"):
     parser.add_argument(flag, required=True)
 for flag in ("--connect-timeout", "--request-timeout"):
     parser.add_argument(flag, type=float, required=True)
+parser.add_argument("--ssl", action="store_true")
 parser.add_argument("host")
 parser.add_argument("port", type=int)
 told = parser.parse_args()
-user = PlainTextAuthProvider(told.u, told.p)
-with Cluster([told.host], port=told.port, auth_provider=user, connect_timeout=told.connect_timeout) as cluster:
+context = ssl.create_default_context(cafile=os.environ["SSL_CERTFILE"]) if told.ssl else None
+if context:
+    context.check_hostname = False
+user, wait = PlainTextAuthProvider(told.u, told.p), told.connect_timeout
+with Cluster([told.host], port=told.port, auth_provider=user, connect_timeout=wait, ssl_context=context) as cluster:
     cluster.connect().execute(told.e, timeout=told.request_timeout)
 """
 
 
-@pytest.fixture(scope="module")
-def things(tmp_path_factory: pytest.TempPathFactory) -> list[deployed.Object]:
-    return built("local", tmp_path_factory.mktemp("built"))
+@pytest.fixture(scope="module", params=[(), ("tls",)], ids=["in the clear", "encrypted"])
+def things(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[deployed.Object]:
+    return built("local", tmp_path_factory.mktemp("built"), *request.param)
 
 
 @pytest.fixture(scope="module")
-def settings(things: list[deployed.Object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return deployed.make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def settings(things: list[deployed.Object], keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """As the manifests have them, but for the addresses; both servers run."""
     directory = tmp_path_factory.mktemp("servers")
     kafka, cassandra = free_ports(2)
-    config = next(one["data"] for one in things if one["kind"] == "ConfigMap")
-    given = {name.removeprefix("STARLING_").lower(): value for name, value in config.items()}
-    addresses = {"kafka": f"{HOST}:{kafka}", "cassandra": f"{HOST}:{cassandra}"}
+    maps = (one["data"] for one in things if one["kind"] == "ConfigMap")
+    config = next(one for one in maps if "STARLING_KAFKA" in one)
+    given = {
+        name.removeprefix("STARLING_").lower(): value.replace(deployed.KEYS, str(keys))
+        for name, value in config.items()
+    }
+    addresses = {"kafka": f"{deployed.NAME}:{kafka}", "cassandra": f"{HOST}:{cassandra}"}
     passwords = {"kafka_password": PASSWORD, "cassandra_password": PASSWORD}
     own = {"provisioning": "off", "web_host": HOST}
     with deployed.running(
-        DeployedKafka(directory, kafka, tuple(things)), DeployedCassandra(directory, cassandra, tuple(things))
+        DeployedKafka(directory, kafka, tuple(things), keys),
+        DeployedCassandra(directory, cassandra, tuple(things), keys),
     ):
         yield Settings.model_validate(given | addresses | passwords | own)
 
 
-def make_user(things: list[deployed.Object], settings: Settings, place: Path) -> None:
+def make_user(things: list[deployed.Object], settings: Settings, keys: Path, place: Path) -> None:
     """What the manager's first init container does."""
     found = deployed.container(things, "manager", "cassandra-user")
     (script,) = found["args"]
@@ -80,17 +99,19 @@ def make_user(things: list[deployed.Object], settings: Settings, place: Path) ->
     cqlsh.chmod(cqlsh.stat().st_mode | stat.S_IXUSR)
     subprocess.run(
         [*found["command"], script.replace(" cassandra 9042;", " {} {};".format(*settings.cassandra.split(":")))],
-        env={"PATH": f"{place}:{os.environ['PATH']}", "PASSWORD": PASSWORD},
+        env=deployed.told(found, keys) | {"PATH": f"{place}:{os.environ['PATH']}", "PASSWORD": PASSWORD},
         check=True,
         timeout=240,
     )
 
 
 def test_posts_are_stored_by_who_has_the_passwords_and_nobody_else_comes_in(
-    things: list[deployed.Object], settings: Settings, tmp_path: Path
+    things: list[deployed.Object], settings: Settings, keys: Path, tmp_path: Path
 ) -> None:
-    make_user(things, settings, tmp_path)
-    make_user(things, settings, tmp_path)  # each manager does it at each start
+    encrypted = settings.cassandra_ca_file is not None
+    make_user(things, settings, keys, tmp_path)
+    if not encrypted:
+        make_user(things, settings, keys, tmp_path)  # each manager does it at each start
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     with chain(Stack(tmp_path), "manager", "worker", **given) as running:
         events.accepted(running.settings, events.create("flood", keywords=("water",)))
@@ -98,16 +119,26 @@ def test_posts_are_stored_by_who_has_the_passwords_and_nobody_else_comes_in(
         running.settle()
         assert len(rows.tweets(running.settings)) == 1
         for started in running.workers.values():
-            assert [entry["event"] for entry in started.complaints()] == [IN_THE_CLEAR], "once, and nothing else"
+            told = [entry["event"] for entry in started.complaints()]
+            assert told == ([] if encrypted else [IN_THE_CLEAR]), "once, and nothing else"
     wrong = SecretStr("0" * 32)
-    for changed in (
+    to_cassandra: list[dict[str, object]] = [
         {"cassandra_password": wrong},
         {"cassandra_username": None},
         {"cassandra_username": "cassandra", "cassandra_password": SecretStr("cassandra")},
-    ):
+    ]
+    to_kafka: list[dict[str, object]] = [{"kafka_password": wrong}, {"kafka_security_protocol": "PLAINTEXT"}]
+    if encrypted:
+        other = tmp_path / "other.pem"
+        trustme.CA().cert_pem.write_to_path(other)
+        to_cassandra = [{"cassandra_ca_file": None}, {"cassandra_ca_file": other}, {"cassandra_tls_name": ""}]
+        to_kafka = [{"kafka_security_protocol": "SASL_PLAINTEXT"}, {"kafka_ca_file": other}]
+        assert asyncio.run(unanswered(settings.model_copy(update={"cassandra_ca_file": other}))) is not None
+    assert asyncio.run(unanswered(settings)) is None
+    for changed in to_cassandra:
         with pytest.raises(Unavailable, match="Cassandra"), session(settings.model_copy(update=changed)):
             pass
-    for changed in ({"kafka_password": wrong}, {"kafka_security_protocol": "PLAINTEXT"}):
+    for changed in to_kafka:
         with pytest.raises(Unavailable, match="Kafka"):
             asyncio.run(_topics(settings.model_copy(update=changed)))
     assert asyncio.run(_topics(settings)), "and with it one does"

@@ -204,9 +204,12 @@ def test_a_cut_gzip_file_is_sent_up_to_the_cut(settings: Settings, topic: Topic,
 
 def test_what_cannot_be_replayed_is_one_line(settings: Settings, tmp_path: Path) -> None:
     csv = write(tmp_path / "posts.csv", [b"id,text", b"1,hello"])
-    assert commands.run(settings, tmp_path, "replay", str(csv)).error == f"{csv}: is not JSONL at line 1"
+    assert commands.run(settings, tmp_path, "replay", str(csv)).error.startswith(f"{csv}: is not JSONL at line 1: ")
     missing = commands.run(settings, tmp_path, "replay", "missing.jsonl")
     assert (missing.status, missing.error) == (1, "missing.jsonl: no such file")
+    (empty := tmp_path / "empty.jsonl").touch()
+    ran = commands.run(settings, tmp_path, "replay", str(empty), "--json")
+    assert (ran.status, ran.err, json.loads(ran.out)["lines"]) == (0, f"{empty}: holds no lines\n", 0)
     good = write(tmp_path / "posts.jsonl", posts(1))
     assert commands.run(settings, tmp_path, "replay", str(good), "--rate", "1", "--speed", "1").status == 2
     (nobody,) = free_ports(1)

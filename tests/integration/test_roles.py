@@ -10,13 +10,16 @@ import subprocess
 import time
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from app.clients.kafka import admin
+from app.clients.migrate import Migrated, migrate
 from app.domain.events import Definition
 from app.local.server import free_ports
 from app.local.stack import Stack
 from app.roles import Role, tables
 from app.settings import Settings
-from app.topics import EVENT_RESULTS, EVENTS
+from app.topics import EVENT_RESULTS, EVENTS, MAX_RECORD_BYTES, RAW, full_name
 from cli.worker import CUT_OFF
 from tests import builders
 from tests.support import events, groups, rows, topics
@@ -137,12 +140,67 @@ def partitions_do_not_grow_under_a_worker(stack: Stack) -> None:
             assert refused.returncode == 1
             assert "role worker has 1 running; stop those first" in refused.stderr
             assert reading.term() == 0
-        grown = _starling(more, "migrate")
+        with worker(settings, Role.MANAGER) as managing:  # reads no posts; on Kubernetes there is always one
+            until_it_has_joined(managing)
+            grown = _starling(more, "migrate")
         assert grown.returncode == 0, grown.stderr
         assert f"grew topic {settings.topic_prefix}raw_tweets" in grown.stdout
+        assert "retention" not in grown.stdout
+        shorter = more.model_copy(update={"raw_retention_hours": 6})
+        kept = _starling(shorter, "migrate")
+        assert kept.stdout == f"changed retention of topic {settings.topic_prefix}raw_tweets\n"
+        assert _starling(shorter, "migrate").stdout == "topics and schema are up to date\n"
+        own = asyncio.run(_configured(shorter))
+        assert own == {
+            "retention.ms": "21600000",
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+            "cleanup.policy": "delete",
+        }
         shrunk = _starling(settings, "migrate")
         assert shrunk.returncode == 1
         assert "has 6 partitions, the settings say 4, and topics do not shrink" in shrunk.stderr
+
+
+@scenarios.add
+def copies_become_as_many_as_the_setting_says(stack: Stack) -> None:
+    with place(stack) as settings:
+        with rows.patient_session(settings) as cassandra:
+            simple = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+            cassandra.execute(f"ALTER KEYSPACE {settings.keyspace} WITH replication = {simple}", timeout=60)
+        assert asyncio.run(migrate(settings)) == Migrated(), (
+            "the setting is not set: what stands may be somebody's wish"
+        )
+        one, two = (settings.model_copy(update={"cassandra_replication": copies}) for copies in (1, 2))
+        changed = asyncio.run(migrate(one))
+        first = "SimpleStrategy (replication_factor 1) to NetworkTopologyStrategy (datacenter1 1)"
+        # Of several nodes others may have the copies now.
+        assert changed == Migrated(replication=[f"{settings.keyspace} from {first}"], repair=[settings.keyspace])
+        with rows.patient_session(settings) as cassandra:
+            ((stands,),) = cassandra.execute(
+                "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", [settings.keyspace]
+            )
+        assert stands == {"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "datacenter1": "1"}
+        assert asyncio.run(migrate(one)) == Migrated(), "nothing a second time"
+        more = _starling(two, "migrate")
+        assert more.returncode == 0, more.stderr
+        alteration, repair = more.stdout.splitlines()
+        assert alteration.endswith(
+            " from NetworkTopologyStrategy (datacenter1 1) to NetworkTopologyStrategy (datacenter1 2)"
+        )
+        assert repair.startswith(f"run `nodetool repair -full {settings.keyspace}` on every node: ")
+        fewer = asyncio.run(migrate(one))
+        assert (len(fewer.replication), fewer.repair) == (1, [])
+        refused = _starling(settings.model_copy(update={"keyspace": "system"}), "migrate")
+        said = "System keyspace 'system' is not user-modifiable"
+        assert (refused.returncode, refused.stderr) == (1, f"starling: Cassandra refused the schema: {said}\n")
+
+
+async def _configured(settings: Settings) -> dict[str, str]:
+    """What the broker was told of the topic of raw posts."""
+    async with admin(settings) as client:
+        (answer,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, full_name(RAW, settings))])
+    ((_, _, _, _, entries),) = answer.resources
+    return {name: value for name, value, _, source, *_ in entries if source == 1}
 
 
 NEVER_STOPS = """
@@ -200,12 +258,14 @@ def a_worker_that_is_stopped_as_it_has_recovered_ends_calmly(stack: Stack) -> No
 WRITES_SLOWLY = """
     import asyncio
     from app.clients.cassandra import Writer
+    from cassandra.query import BatchStatement
     execute = Writer._execute
 
-    async def slowly(self, statement):
-        print('{"level": "info", "event": "on its way"}', flush=True)
-        await asyncio.sleep(2)
-        return await execute(self, statement)
+    async def slowly(self, statement, state):
+        if isinstance(statement, BatchStatement):
+            print('{"level": "info", "event": "on its way"}', flush=True)
+            await asyncio.sleep(2)
+        return await execute(self, statement, state)
 
     Writer._execute = slowly
 """
@@ -221,7 +281,7 @@ def a_worker_that_is_stopped_as_it_writes_finishes_and_ends_calmly(stack: Stack)
         process.wait_ready()
         posts = [builders.line(builders.status("flood", id_str=str(number))) for number in range(1, 6)]
         topics.send(settings, [Raw(post, 0) for post in posts])
-        until(lambda: process.log.count("on its way") > 1, "a bucket is listed, and its first post under way")
+        until(lambda: "on its way" in process.log, "the first post is under way")
         assert process.term() == 0
         assert process.complaints() == []
         assert rows.tweets(settings), "the post on its way has come there"
@@ -232,7 +292,7 @@ NEVER_ANSWERED = """
     import app.clients.cassandra as cassandra
     from cassandra.connection import ConnectionShutdown
 
-    async def answer(connected, statement):
+    async def answer(connected, statement, state):
         print('{"level": "info", "event": "on its way"}', flush=True)
         while not connected.is_shutdown:
             await asyncio.sleep(0)

@@ -6,6 +6,7 @@ Of the event `flood` there is also what was heard of it: one source, and a gap o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,7 +64,7 @@ def write(settings: Settings, made: Iterable[Row]) -> None:
     async def writing() -> None:
         async with Writer(settings, lambda _code, _version: False) as writer:
             await asyncio.wait_for(writer.connected(), 60)
-            assert await writer.write(list(made)) == []
+            assert await writer.write(list(made), time.time_ns() // 1000) == []
 
     asyncio.run(writing())
 

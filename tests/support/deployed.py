@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from tests.support.orphans import end_with_us
 
 Object = dict[str, Any]
 PASSWORD = "0123456789abcdef" * 2
+NAME = "localhost"  # of the broker
+KEYS = "/etc/starling/servers"  # where all containers find certificates
+GUIDE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 
 
 def pod(things: list[Object], name: str) -> Object:
@@ -39,6 +43,19 @@ def container(things: list[Object], name: str, which: str) -> Object:
     return dict(found)
 
 
+def told(found: Object, keys: Path) -> dict[str, str]:
+    """What a container is told, with `keys` in place of the directory that would be mounted."""
+    return {one["name"]: one["value"].replace(KEYS, str(keys)) for one in found.get("env", ()) if "value" in one}
+
+
+def make_keys(directory: Path, kind: str = "rsa:2048") -> Path:
+    """What the guide has people put into the Secret of the component `tls`, for a broker of this machine."""
+    (commands,) = re.findall(r"```\n(openssl.*?)kubectl", GUIDE.read_text(), re.DOTALL)
+    own = commands.replace("DNS:kafka,", f"DNS:{NAME},").replace("rsa:2048", kind)
+    subprocess.run(["bash", "-ec", own], cwd=directory, capture_output=True, check=True, timeout=60)
+    return directory
+
+
 def _listens(port: int) -> bool:
     try:
         with socket.create_connection((HOST, port), 1):
@@ -52,6 +69,7 @@ class DeployedKafka(KafkaServer):
     """The first broker, by the program that makes its configuration in the image."""
 
     things: tuple[Object, ...]
+    keys: Path
 
     def command(self, java: Java, jars: Path) -> list[str]:
         """Have the container's own script say its environment, and the image's program make of it a configuration."""
@@ -59,7 +77,7 @@ class DeployedKafka(KafkaServer):
         found = container(list(self.things), "kafka", "kafka")
         (script,) = found["args"]
         assert "exec /etc/kafka/docker/run" in script
-        given = {one["name"]: one["value"] for one in found["env"] if "value" in one}
+        given = told(found, self.keys)
         made_up = {"HOSTNAME": "kafka-0", "NODE_NAME": "node", "STARLING_KAFKA_PASSWORD": PASSWORD}
         done = subprocess.run(
             [*found["command"], script.replace("exec /etc/kafka/docker/run", "exec env -0")],
@@ -69,8 +87,8 @@ class DeployedKafka(KafkaServer):
             check=True,
             timeout=30,
         )
-        here = {"kafka-0.kafka-brokers": HOST, "//:": f"//{HOST}:", ":9092": f":{self.port}"}
-        here |= {":9093": f":{controller_port}", "/var/lib/kafka/data": str(self.data)}
+        here = {"kafka-0.kafka-brokers": NAME, "//:": f"//{HOST}:", ":9092": f":{self.port}"}
+        here |= {":9093": f":{controller_port}", "/srv/kafka/topics": str(self.data)}
         environment = {}
         for line in done.stdout.split("\0"):
             name, _, value = line.partition("=")
@@ -106,6 +124,7 @@ class DeployedCassandra(CassandraServer):
     """The first node; its settings went through the script of its init container."""
 
     things: tuple[Object, ...]
+    keys: Path
 
     def command(self, java: Java, jars: Path) -> list[str]:
         """As the local one, but for what the manifests change."""
@@ -116,9 +135,11 @@ class DeployedCassandra(CassandraServer):
         settings = json.loads(config.read_text())
         del settings["sai_options"]
         (image / config.name).write_text(yaml.safe_dump(settings))
-        *shell, script = container(list(self.things), "cassandra", "settings")["command"]
+        found = container(list(self.things), "cassandra", "settings")
+        *shell, script = found["command"]
         script = script.replace("/etc/cassandra", str(image)).replace("/settings", str(self.conf))
-        subprocess.run([*shell, script], check=True, timeout=30)
+        given = {"PATH": os.environ["PATH"]} | told(found, self.keys)
+        subprocess.run([*shell, script], env=given, check=True, timeout=30)
         env = container(list(self.things), "cassandra", "cassandra")["env"]
         (options,) = (one["value"] for one in env if one["name"] == "JVM_EXTRA_OPTS")
         return [command[0], *options.split(), *command[1:]]

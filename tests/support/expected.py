@@ -18,9 +18,13 @@ from tests.support.topics import Letter, Raw, Sent, total
 
 
 class Expected(msgspec.Struct):
-    """Rows by event and post, with their raw JSON; several where a post was sent several times. Dead letters by id."""
+    """Rows by event and post, with their raw JSON; several where a post was sent several times. Dead letters by id.
+
+    `removed` are the buckets of those that were deleted by their source, and may not stand.
+    """
 
     rows: dict[Key, list[tuple[Stored, str]]] = {}
+    removed: dict[Key, str] = {}
     letters: dict[str, Letter] = {}
     intake: Intake = msgspec.field(default_factory=Intake)
 
@@ -33,6 +37,7 @@ def expected(settings: Settings, events: Mapping[str, Event], sent: Iterable[tup
     """What must come of records that were sent while these events stood."""
     matcher = Matcher(events.values())
     found = Expected()
+    deleted: set[str] = set()
     for raw, at in sent:
         record = _record(settings, raw, at)
         classified = classify([record], matcher, settings.partitions)
@@ -40,8 +45,11 @@ def expected(settings: Settings, events: Mapping[str, Event], sent: Iterable[tup
             for line, post in zip(bundle.lines, bundle.posts, strict=True):
                 row = Rows().row(bundle.event, bundle.event.version, line, post)
                 found.rows.setdefault((row.code, row.post.id), []).append((as_stored(row), row.post.raw.decode()))
+        deleted |= {one.post for one in classified.retractions}
         found.letters |= {letter.id: Letter(letter.reason, letter.value) for letter in classified.dead}
         found.intake.add(total(part for parts in classified.intake.values() for part in parts))
+    found.removed = {key: made[0][0]["bucket"] for key, made in found.rows.items() if key[1] in deleted}
+    found.rows = {key: made for key, made in found.rows.items() if key not in found.removed}
     found.intake.offset = -1
     return found
 

@@ -13,15 +13,16 @@ _CHUNK = 65_536
 class Proxy:
     """Listens on a port of its own and passes everything on, as long as it is open."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, own: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         host, _, port = target.rpartition(":")
         self._target = host, int(port)
         self._open = threading.Event()
         self._open.set()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server(own)
+        self.port = self._listener.getsockname()[1]
+        self.address = f"{own[0]}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Proxy:

@@ -60,6 +60,10 @@ class Simulator:
         text = "&".join(f"{name}={value}" for name, value in query.items())
         return self._ask("POST", f"/control/posts?{text}", body)
 
+    def gone(self, **reasons: str) -> None:
+        """What X's compliance jobs are to say of posts, by id."""
+        self._ask("POST", "/control/gone", "\n".join(f"{number} {why}" for number, why in reasons.items()).encode())
+
     def fault(self, kind: str, **more: Any) -> None:
         """Have something go wrong, as docs/simulator.md says."""
         self._ask("POST", "/control/fault", json.dumps({"kind": kind, **more}).encode())

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.domain.activity import DAYS, HOURS, MINUTE_MS, MINUTES, TOP, Activity, Seen, merge
+from app.domain.activity import DAYS, HOURS, MINUTES, TENS, TOP, Activity, merge
+from app.domain.counting import MINUTE_MS, Seen
 
 DAY_MS = 86_400_000
 BASE_MS = 20_000 * DAY_MS
@@ -45,6 +46,7 @@ def test_what_is_counted_of_a_post() -> None:
         positions={"0": (1, 0, 0)},
         posts=1,
         minutes={20_000 * 1440: 1},
+        tens={20_000 * 144: 1},
         hours={20_000 * 24: 1},
         days={20_000: 1},
         keywords={"flood": 1, "#storm": 1},
@@ -148,7 +150,31 @@ def test_it_is_known_where_a_rematch_has_been() -> None:
     assert not counted([seen(5)]).rematched(0, (1, 0, 0))
 
 
-SPANS = {"minutes": (MINUTE_MS, MINUTES), "hours": (60 * MINUTE_MS, HOURS), "days": (DAY_MS, DAYS)}
+def test_it_is_known_of_which_time_an_import_has_brought_posts() -> None:
+    heard = BASE_MS + DAY_MS
+
+    def brought(*made: int | None) -> Activity:
+        posts = (seen(at, created_ms=one, received_ms=heard, past=True) for at, one in enumerate(made))
+        return reloaded(counted([*posts, seen(90, created_ms=0)]))
+
+    archive = brought(BASE_MS + 5, BASE_MS, BASE_MS + 9)
+    asked = [BASE_MS - 1, BASE_MS, BASE_MS + 9, BASE_MS + 10]
+    assert [archive.brought(at, heard) for at in asked] == [False, True, True, False]
+    assert archive.brought(None, heard)
+    assert archive.brought(heard + 1, heard), "by a clock that is wrong"
+    # One wrong clock of an archive does not have all that is heard later looked up.
+    assert not brought(BASE_MS, heard + 10**12).brought(heard + 1, heard + 1)
+    assert not brought(None).brought(BASE_MS, heard)
+    assert brought(None).brought(None, heard + 1)
+    assert not counted([seen(5)]).brought(None, heard)
+
+
+SPANS = {
+    "minutes": (MINUTE_MS, MINUTES),
+    "tens": (10 * MINUTE_MS, TENS),
+    "hours": (60 * MINUTE_MS, HOURS),
+    "days": (DAY_MS, DAYS),
+}
 
 
 @pytest.mark.parametrize("name", SPANS)

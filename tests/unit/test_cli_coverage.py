@@ -64,7 +64,7 @@ class Ledger:
         self.event, self.entries = event, list(entries)
 
     async def coverage(self, _: str, span: Span | None) -> WholeCoverage:
-        return whole_coverage(self.event, self.entries, NOW, span, 0)
+        return whole_coverage(self.event, self.entries, NOW, span, 0, {"collected": 9, "stored": 7, "removed": 2})
 
 
 Run = Callable[..., str]

@@ -421,7 +421,7 @@ def test_each_command_has_help_and_json(run: Run, command: str) -> None:
 
 def test_the_commands_are_those_of_the_design() -> None:
     wanted = "create list show edit start pause resume stop archive delete purge refresh rematch history preview "
-    wanted += "clone yaml import own"
+    wanted += "clone yaml import own trends"
     assert set(COMMANDS) == set(wanted.split())
 
 
@@ -436,6 +436,13 @@ def test_a_wish_of_which_not_all_is_stored_says_why() -> None:
     assert told.endswith("from bluesky: 1,234 posts found")
     (told,) = heard_lines(msgspec.structs.replace(done, why=LOST))
     assert told.endswith(f"from bluesky: 1,234 posts found; not all is stored: {LOST}")
+
+
+def test_what_becomes_of_deleted_posts_can_be_changed(run: Run, manager: Manager, flood: Event) -> None:
+    assert flood.deletions == "drop"
+    assert run("edit", flood.code, "--deletions", "redact").status == 0
+    assert manager.standing[flood.code].deletions == "redact"
+    assert run("edit", flood.code, "--deletions", "forget").status == 2
 
 
 def test_an_event_is_marked_hot_and_is_not_any_more(run: Run, manager: Manager, flood: Event) -> None:

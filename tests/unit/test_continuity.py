@@ -24,7 +24,7 @@ class _Consumer:
     def __init__(self) -> None:
         self.end = 5
         self.sought: list[dict[TP, int]] = []
-        self._committed_offset = {AT: 5}
+        self._committed_offset: dict[TP, int | None] = {AT: 5}
         self._gap: dict[TP, Any] = {}
         self._unacked_messages: set[Any] = set()
 
@@ -47,7 +47,7 @@ def follower(consumer: _Consumer, monkeypatch: pytest.MonkeyPatch) -> Continuity
 
     monkeypatch.setattr(continuity, "first_offset", first)
     signal = SimpleNamespace(connect=lambda *_, **__: None)
-    app = SimpleNamespace(consumer=consumer, on_partitions_assigned=signal)
+    app = SimpleNamespace(consumer=consumer, on_partitions_assigned=signal, conf=SimpleNamespace(id="group"))
     return Continuity(cast(Any, app), Settings(), [AT.topic])
 
 
@@ -93,3 +93,49 @@ def test_what_comes_while_the_broker_is_asked_is_not_gone_back_to(
 
     asyncio.run(scenario())
     assert consumer.sought == []
+
+
+def test_what_comes_while_a_look_asks_where_a_partition_begins_is_known_afterwards(
+    follower: Continuity, consumer: _Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object) -> int:
+        asked.set()
+        await answer.wait()
+        return 5
+
+    async def scenario() -> None:
+        consumer.end = 7
+        consumer._committed_offset = {AT: None}
+        monkeypatch.setattr(continuity, "committed_offset", slow)
+        looking = asyncio.create_task(follower._look(AT))
+        await asked.wait()
+        consumer._committed_offset = {AT: 5}
+        assert await follower.admit([_event(5)])
+        answer.set()
+        await looking
+        assert await follower.admit([_event(6)])
+
+    asyncio.run(scenario())
+    assert consumer.sought == []
+
+
+def test_where_a_partition_begins_is_asked_again_where_it_was_assigned_once_more_meanwhile(
+    follower: Continuity, consumer: _Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [3, 5]
+
+    async def elsewhere(*_: object) -> int:
+        if len(answers) == 2:
+            await follower._on_assigned(cast(Any, None), {AT})
+        return answers.pop(0)
+
+    async def scenario() -> None:
+        consumer.end = 6
+        consumer._committed_offset = {AT: None}
+        monkeypatch.setattr(continuity, "committed_offset", elsewhere)
+        assert await follower.admit([_event(5)])
+
+    asyncio.run(scenario())
+    assert (consumer.sought, answers) == ([], [])

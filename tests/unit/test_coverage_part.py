@@ -30,7 +30,7 @@ def heard_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Ledger:
         async def coverage(self, _: str, span: Span | None) -> WholeCoverage:
-            return whole_coverage(event, [interval], until, span, 0)
+            return whole_coverage(event, [interval], until, span, 0, {})
 
     monkeypatch.setattr(cli.coverage, "service", Ledger)
 

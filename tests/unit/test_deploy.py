@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,10 @@ pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there i
 TABLE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 
 
-COMBINED = [(overlay, more) for overlay in OVERLAYS for more in ((), ("split",), ("analysis",))]
+COMBINED: list[tuple[str, tuple[str, ...]]] = [
+    *((overlay, more) for overlay in OVERLAYS for more in ((), ("split",), ("analysis",))),
+    ("production", ("analysis", "tls", "cert-manager")),
+]
 
 
 @pytest.fixture(scope="module", params=COMBINED, ids=str)
@@ -77,8 +83,8 @@ def read(things: list[dict[str, Any]], container: dict[str, Any], trust: Path) -
     """The settings of a container of Starling's; `trust` is a file that stands for those that it finds mounted."""
     given = environment(things, container)
     for name, value in given.items():
-        if value.startswith("/etc/starling/trust/"):
-            assert "/etc/starling/trust" in [mount["mountPath"] for mount in container["volumeMounts"]]
+        if value.startswith("/etc/starling/"):
+            assert str(Path(value).parent) in [mount["mountPath"] for mount in container["volumeMounts"]]
             given[name] = str(trust)
     return Settings.model_validate(
         {name.removeprefix("STARLING_").lower(): value for name, value in given.items() if name.startswith("STARLING_")}
@@ -133,8 +139,81 @@ def test_every_setting_is_one_and_they_fit_together_with_the_secrets_of_the_guid
                 assert settings.partitions >= settings.workers_most_hot
                 assert settings.cassandra_password is not None
                 assert (settings.kafka_password is None) == (name == "jupyter"), "it has no word with Kafka"
+                asked = [
+                    arg.partition("://")[2] for arg in container.get("args", ()) if arg.startswith("--Login.server")
+                ]
+                assert set(asked) <= set(settings.web_names.split(",")), "the manager answers by that name"
+                assert bool(asked) == (name == "jupyter")
                 readers.add(name)
     assert {"manager", "tracker", "indexer"} < readers
+
+
+@pytest.mark.parametrize(
+    ("server", "image_volumes", "kept"),
+    [
+        ("kafka", {"/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"}, "KAFKA_LOG_DIRS"),
+        ("cassandra", {"/var/lib/cassandra"}, None),
+    ],
+)
+def test_what_a_server_writes_is_on_its_claim_and_not_on_a_volume_of_its_image(
+    things: list[dict[str, Any]], server: str, image_volumes: set[str], kept: str | None
+) -> None:
+    """containerd mounts an empty directory of the container at each VOLUME that is not a mount itself."""
+    (container,) = (spec["containers"][0] for name, spec in pods(things) if name == server)
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    place = Path(environment(things, container)[kept] if kept else "/var/lib/cassandra/data")
+    over = [str(part) for part in (place, *place.parents) if str(part) in mounts.keys() | image_volumes]
+    assert mounts.get(over[0]) == "data", "the nearest"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs something as another user")
+def test_a_node_of_cassandra_writes_its_settings_into_a_volume_that_is_roots(tmp_path: Path) -> None:
+    """A kubelet gives an empty directory to root, and the pod's group may write into it: nobody else changes its own
+    mode or times, and a script that tries to ends there."""
+    (spec,) = (spec for name, spec in pods(built("local", tmp_path)) if name == "cassandra")
+    (settings,) = (one for one in spec["initContainers"] if one["name"] == "settings")
+    user = spec["securityContext"]["runAsUser"]
+    with tempfile.TemporaryDirectory() as place:  # pytest's own lets only root through
+        image, volume = Path(place, "image"), Path(place, "volume")
+        for directory, owner, mode in ((Path(place), 0, 0o711), (image, user, 0o777), (volume, 0, 0o2777)):
+            directory.mkdir(exist_ok=True)
+            os.chown(directory, owner, user)
+            directory.chmod(mode)
+        (image / "cassandra.yaml").write_text("authenticator:\n  class_name : AllowAllAuthenticator\n")
+        (image / "triggers").mkdir()
+        named = "".join(f'<appender-ref ref="{one}" />\n' for one in ("SYSTEMLOG", "STDOUT", "ASYNCDEBUGLOG"))
+        (image / "logback.xml").write_text(f'<root level="INFO">\n{named}</root>\n')
+        *shell, script = settings["command"]
+        script = script.replace("/etc/cassandra", str(image)).replace("/settings", str(volume))
+        done = subprocess.run(
+            [*shell, script],
+            user=user,
+            group=user,
+            extra_groups=(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        written = yaml.safe_load((volume / "cassandra.yaml").read_text())
+        assert written["authenticator"] == {"class_name": "PasswordAuthenticator"}
+        assert {one.name for one in volume.iterdir()} == {"cassandra.yaml", "logback.xml", "triggers"}
+        assert re.findall(r'ref="(\w+)"', (volume / "logback.xml").read_text()) == ["STDOUT"], "files fill the volume"
+
+
+def test_a_broker_logs_to_its_container_alone(things: list[dict[str, Any]]) -> None:
+    """What its image logs into files has no end, and a pod whose volume is fuller than allowed is evicted."""
+    (spec,) = (spec for name, spec in pods(things) if name == "kafka")
+    (container,) = spec["containers"]
+    (place,) = re.findall(
+        r"export KAFKA_LOG4J_OPTS=-Dlog4j.configuration=file:(\S+) EXTRA_ARGS=$", *container["args"], re.M
+    )
+    (mount,) = (one["name"] for one in container["volumeMounts"] if one["mountPath"] == str(Path(place).parent))
+    (config,) = (one["configMap"]["name"] for one in spec["volumes"] if one["name"] == mount)
+    (data,) = (one["data"] for one in things if one["kind"] == "ConfigMap" and one["metadata"]["name"] == config)
+    appenders = re.findall(r"^log4j\.appender\.\w+=(\S+)$", data[Path(place).name], re.M)
+    assert appenders == ["org.apache.log4j.ConsoleAppender"]
 
 
 @pytest.mark.parametrize("server", ["kafka", "cassandra"])
@@ -144,11 +223,85 @@ def test_who_would_speak_to_a_server_needs_its_password(things: list[dict[str, A
         given = environment(things, container)
         protocols = dict(one.split(":") for one in given["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
         assert {one.partition(":")[0] for one in given["KAFKA_LISTENERS"].split(",")} == protocols.keys()
-        assert set(protocols.values()) == {"SASL_PLAINTEXT"}
+        assert set(protocols.values()) == {read(things, managers(things), Path(__file__)).kafka_security_protocol}
+        assert set(protocols.values()) <= {"SASL_PLAINTEXT", "SASL_SSL"}
     else:
         (spec,) = (spec for name, spec in pods(things) if name == "manager")
         names = [one["name"] for one in spec["initContainers"]]
         assert names == ["cassandra-user", "migrate"], "topics and tables wait for the user"
+
+
+@pytest.mark.parametrize("listed", [("analysis", "tls", "cert-manager"), ("split", "tls")])
+def test_with_tls_every_server_shows_a_certificate_of_its_name_and_nobody_goes_without(
+    tmp_path: Path, listed: tuple[str, ...]
+) -> None:
+    things = built("production", tmp_path, *listed)
+    (signing,) = re.findall(r"subjectAltName=(\S+)\)", TABLE.read_text())
+    names = {name.removeprefix("DNS:") for name in signing.split(",")}
+    certificates = {one["metadata"]["name"]: one["spec"] for one in things if one["kind"] == "Certificate"}
+    if certificates:
+        assert set(certificates["servers"]["dnsNames"]) == names
+        assert certificates["servers"]["secretName"] == "servers-tls"
+        (api,) = (one for one in things if one["kind"] == "APIService")
+        asked = api["spec"]["service"]
+        assert certificates["manager"]["dnsNames"] == [f"{asked['name']}.{asked['namespace']}.svc"]
+        assert "insecureSkipTLSVerify" not in api["spec"]
+        assert api["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": "starling/manager"}
+    (kafka,) = (spec["containers"][0] for name, spec in pods(things) if name == "kafka")
+    voters = environment(things, kafka)["KAFKA_CONTROLLER_QUORUM_VOTERS"]
+    assert {voter.partition("@")[2].partition(":")[0] for voter in voters.split(",")} < names
+    for name, spec in pods(things):
+        secrets = {one["name"]: one["secret"] for one in spec["volumes"] if "secret" in one}
+        if name in ("kafka", "cassandra"):
+            assert secrets["servers"]["secretName"] == "servers-tls"
+        elif name != "spark-master":
+            assert [one["key"] for one in secrets["authority"]["items"]] == ["ca.crt"], "the key is the servers' alone"
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            if "envFrom" in container:
+                settings = read(things, container, Path(__file__))
+                assert settings.cassandra_ca_file is not None
+                assert settings.cassandra_tls_name in names
+                assert {place.rpartition(":")[0] for place in settings.kafka.split(",")} < names
+            if container["name"] == "jupyter":
+                store = str(settings.spark_trust_store)
+    if "analysis" in listed:
+        for spec in (spec for name, spec in pods(things) if name in ("jupyter", "spark-worker")):
+            (maker,) = (one for one in spec["initContainers"] if one["name"] == "trust-store")
+            assert maker["command"][-1] == store
+            mounts = [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
+            assert {str(Path(store).parent), "/etc/starling/trust"} < set(mounts), "its own, or others'"
+
+
+def test_an_overlay_of_ones_own_says_what_is_the_clusters(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```yaml\n(apiVersion: kustomize.*?)```", TABLE.read_text(), re.DOTALL)
+    asked = {name: value for name, value in yaml.safe_load(snippet).items() if name not in ("resources", "components")}
+    things = built("production", tmp_path, "monitoring", **asked)
+    claims = [claim["spec"]["storageClassName"] for one in things if _is_set(one) for claim in _claims(one)]
+    assert claims == ["fast"] * 3, "of the manager, Kafka and Cassandra"
+    images = {container["image"].rpartition("/")[0] for _, spec in pods(things) for container in spec["containers"]}
+    assert images == {"registry.example", "apache"}
+    (entrance,) = (one["spec"] for one in things if one["kind"] == "Ingress")
+    assert entrance["ingressClassName"] == "nginx"
+    hosts = {entrance["rules"][0]["host"], *entrance["tls"][0]["hosts"]}
+    assert {f"https://{host}" for host in hosts} == {read(things, managers(things), Path(__file__)).web_url}
+
+
+def test_one_machine_does_not_take_all_of_a_role_with_it(things: list[dict[str, Any]]) -> None:
+    found = labelled(things)
+    for name, spec in pods(things):
+        if name in ("jupyter", "spark-master"):
+            continue  # one of each
+        labels, apart = found[name][0], spec.get("affinity", {}).get("podAntiAffinity", {})
+        terms = [
+            *spec.get("topologySpreadConstraints", ()),
+            *apart.get("requiredDuringSchedulingIgnoredDuringExecution", ()),
+            *(one["podAffinityTerm"] for one in apart.get("preferredDuringSchedulingIgnoredDuringExecution", ())),
+        ]
+        (term,) = terms
+        assert term["topologyKey"] == "kubernetes.io/hostname", name
+        own = {key: labels[key] for key in term.get("matchLabelKeys", ())} | term["labelSelector"]["matchLabels"]
+        assert own.items() <= labels.items(), name
+        assert [other for other, (its, _) in found.items() if own.items() <= its.items()] == [name]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -157,6 +310,10 @@ def test_everybody_may_come_in_while_one_copy_of_the_users_is_away(tmp_path: Pat
     (container,) = servers["spec"]["template"]["spec"]["containers"]
     (options,) = (one["value"] for one in container["env"] if one["name"] == "JVM_EXTRA_OPTS")
     assert options == f"-Dcassandra.system_auth.default_rf={servers['spec']['replicas']}"
+
+
+def _claims(thing: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(thing["spec"].get("volumeClaimTemplates", ()))
 
 
 def _is_set(thing: dict[str, Any]) -> bool:
@@ -243,7 +400,8 @@ def different(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         things = built(overlay, tmp_path_factory.mktemp("built"), *more)
         made = [{**one, "metadata": one["metadata"] | {"uid": "1"}} for one in templates(things)]
         own = [thing for one in made for thing in (deployment(one), autoscaler(one, busy, scaling))]
-        found |= {json.dumps(thing, sort_keys=True): thing for thing in [*things, *own]}
+        known = [thing for thing in things if not thing["apiVersion"].startswith("cert-manager.io/")]
+        found |= {json.dumps(thing, sort_keys=True): thing for thing in [*known, *own]}
     return list(found.values())
 
 

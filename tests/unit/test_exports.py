@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.clients.exports import decode_entry, key_of
+from app.domain.activity import Activity
 from app.domain.column_words import MEANING
 from app.domain.columns import EXPORTED
 from app.domain.decisions import Command, decide
@@ -156,9 +157,16 @@ def test_every_column_has_a_meaning() -> None:
 
 
 def test_a_manifest_says_what_the_file_is() -> None:
+    counted = Activity(posts=7, retracted={"removed": 2, "held": 1})
     wish = Wish(format="csv", columns=("t_id", "t_text"), filters=Filters(since=NOW - timedelta(hours=1)))
     file = File(name="flood.csv", rows=3, bytes=99, sha256="ab")
-    made = manifest(file, wish, {"asked_by": "ann"}, about(EVENT, [], wish, NOW), {"extra": 1})
+    made = manifest(
+        file,
+        wish,
+        {"asked_by": "ann"},
+        about(EVENT, [], counted, wish, NOW),
+        {"extra": 1},
+    )
     plain = msgspec.json.decode(msgspec.json.encode(made))
     assert plain["event"]["name"] == "سيل <script>"
     assert plain["file"] | {"note": ""} == {
@@ -173,6 +181,9 @@ def test_a_manifest_says_what_the_file_is() -> None:
         "extra": 1,
     }
     assert [one["name"] for one in plain["columns"]] == ["t_id", "t_text"]
+    del plain["posts"]["as_of"]
+    balance = {"collected": 9, "stored": 7, "removed": 2, "redacted": 0, "scrubbed": 0, "held": 1}
+    assert plain["posts"] == {**balance, "deletions": "drop"}
     assert plain["selectors"]["keywords"][0]["value"] == "flood"
     assert plain["coverage"]["active"] == [
         {"from": "2024-05-01T11:00:00+00:00", "to": "2024-05-01T12:00:00+00:00"},

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import activity as activities
-from app.domain.activity import MINUTE_MS, Activity, Seen, merge
+from app.domain.activity import Activity, merge
+from app.domain.counting import MINUTE_MS, Seen
 from app.domain.figures import MOST_BARS, MOST_TOP, SPANS, Share, Span, figures, per_minute, series
 
 HOUR_MS, DAY_MS = 60 * MINUTE_MS, 1440 * MINUTE_MS

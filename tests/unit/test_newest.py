@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from faust.types import TP
 
 from app.domain.addresses import post_address, web_address
 from app.domain.newest import MOST_TEXT, Looker, Newest, NewPost, newest, of_event, shortened
 from app.domain.records import Line
 from app.domain.rows import normalized, row_of
+from app.domain.trends import Lane
+from tables.newest import NewestPosts
 from tests.builders import post, status
 from tests.support.events import active
 
@@ -139,3 +143,23 @@ def test_where_a_post_can_be_seen(post_id: str, address: str | None) -> None:
 )
 def test_a_browser_is_sent_to_the_web_only(text: str | None, kept: bool) -> None:
     assert web_address(text) == (text if kept else None)
+
+
+def told(entries: list[tuple[TP, str, bytes]]) -> list[tuple[str, int, list[int]]]:
+    return [(key, (one := newest(value)).total, [int(post.id) for post in one.posts]) for _, key, value in entries]
+
+
+async def test_what_a_source_takes_back_is_shown_no_more_whoever_told_it() -> None:
+    """Who is new here does not know what the last one has told, but for how many posts: then nothing is shown."""
+    app: Any = SimpleNamespace(on_partitions_revoked=SimpleNamespace(connect=lambda handler, weak: None))
+    posts = NewestPosts(app, "classified")
+    line = Line(0, 1, 0, 0, 5, "x", "live", {"flood": "text"})
+    rows = [(2, row_of(active("flood"), 1, line, normalized(post(status(id=number))))) for number in (1, 2, 3)]
+    lane = Lane("flood", rows[0][1].born, 2)
+    assert told(posts.note(rows, {"flood|2": 3})) == [("flood|2", 3, [1, 2, 3])]
+    assert posts.retract(lane, {"9"}, 4) == [], "none of those that are shown"
+    assert told(posts.retract(lane, {"2", "9"}, 4)) == [("flood|2", 3, [1, 3])]
+    await posts._forget(app, set())
+    assert told(posts.retract(lane, {"1"}, 4)) == [("flood|2", 4, [])]
+    assert posts.retract(lane, {"3"}, 4) == [], "nothing is shown by now"
+    assert told(posts.note(rows[:1], {"flood|2": 5})) == [("flood|2", 5, [1])]

@@ -90,7 +90,7 @@ async def test_a_token_of_the_provider_names_its_bearer_and_their_role(provider:
         {"sub": "b en"},
         {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
     ],
-    ids=str,
+    ids=lambda changed: "another key" if "key" in changed else str(changed),
 )
 async def test_a_token_that_it_has_not_given_to_starling_does_not_count(
     provider: Provider, changed: dict[str, Any]

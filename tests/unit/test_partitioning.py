@@ -156,6 +156,61 @@ def test_where_a_stored_post_lies_is_fixed() -> None:
     assert bucket_of(rules, post_id, None)[0] == "2024-05-01T12:00:00.14"
 
 
+# ---- a day of posts, in partitions
+
+# Of a row of `tweet_raw`, the widest: real posts have 4.4 kB (benchmarks/README.md), a hundred bytes more are its key.
+ROW_BYTES = 4_500
+
+
+def a_day(rules: tuple[BucketRule, ...], rate: int, every: int) -> list[int]:
+    """Rows of each partition that one minute in so many of a day fills, whole buckets of one minute or more."""
+    return sorted(
+        Counter(
+            bucket_of(rules, str(snowflake(NOON + minute * 60_000 + number * 1000 // rate, number)), None)[0]
+            for minute in range(0, 1440, every)
+            for number in range(rate * MINUTE)
+        ).values()
+    )
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["expected", "grown"])
+@pytest.mark.parametrize(("rate", "every"), [(1, 1), (57, 30), (5700, 720)])
+def test_the_partitions_of_a_day(rate: int, every: int, grown: bool) -> None:
+    rules: tuple[BucketRule, ...] = (rule_for(rate),)
+    if grown:  # nobody had told of it, and it has lasted for a while
+        before = NOON - HOUR * 1000
+        learned = next_rule((rule_for(1),), {before // 60_000 - 1: rate * 60}, before)
+        rules = (rule_for(1), *([learned] if learned else []))
+    rows = a_day(rules, rate, every)
+    assert sum(rows) == rate * MINUTE * len(range(0, 1440, every))
+    assert rows[-1] <= 1.05 * AIM_ROWS
+    assert rows[-1] * ROW_BYTES <= 100_000_000
+    assert rows[len(rows) // 2] >= 1_000
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.45, 2, 3, 8, 9, 12, 16, 17, 34, 57, 166, 300, 5700])
+def test_a_thousand_posts_an_hour_fill_partitions_of_a_thousand(rate: float) -> None:
+    grown = [next_rule((rule_for(before),), minutes(rate, 3), NOON) for before in (0.01, 1, 2.7)]
+    calmed = next_rule((rule_for(1), rule_for(100_000, NOON - 2 * HOUR * 1000)), minutes(rate), NOON)
+    assert all(rate * rule.seconds / rule.shards >= 1000 for rule in (*grown, calmed) if rule is not None)
+    assert calmed is not None
+
+
+@pytest.mark.parametrize("rate", [57, 5700])
+def test_a_burst_that_nobody_expected_is_laid_out_in_time(rate: int) -> None:
+    """Each post is stored by the rules of its moment; the manager looks every two seconds."""
+    rules: tuple[BucketRule, ...] = (rule_for(1),)
+    rows: Counter[str] = Counter()
+    for second in range(61):
+        now = NOON + second * 1000
+        seen = {NOON // 60_000 + past: rate * min(60, second - 60 * past) for past in range(second // 60 + 1)}
+        if second % 2 == 0 and (rule := next_rule(rules, seen, now)) is not None:
+            rules = (*rules, rule)
+        posts = range(second * rate, (second + 1) * rate)
+        rows.update(bucket_of(rules, str(snowflake(now + number % 1000, number)), None)[0] for number in posts)
+    assert max(rows.values()) <= 100_000
+
+
 # ---- next_rule: when a rule is appended
 
 

@@ -173,7 +173,8 @@ def test_only_what_hears_the_past_yields() -> None:
         (IMPORT, Standing("import", 9, 4), False),  # of another record of the archive
         (IMPORT, Standing("live", 9, 5), False),
         (LIVE, Standing("live", 3, 4), True),
-        (LIVE, Standing("search", 3, 4), True),
+        (LIVE, Standing("search", 3, 4), False),
+        (LIVE, Standing("import", 3, 4), False),
         (LIVE, Standing("rematch", 3, 4), False),
     ],
 )
@@ -187,4 +188,13 @@ def test_of_the_copies_in_a_batch_the_first_way_stays() -> None:
     assert kept(LIVE, row("live", offset=4)) == [0, 1]
     assert kept(AGAIN, row("rematch", rematch=7, offset=4)) == [0, 1]
     assert kept(IMPORT, row("import", received_at=6, offset=4)) == [0]
+    assert kept(IMPORT, LIVE) == [0]
+
+
+def test_what_an_import_a_search_or_a_source_that_was_asked_has_brought_is_noted_as_such() -> None:
+    """A rematch of what is kept has positions of its own, by which it is known."""
+    assert [one.seen().past for one in (LIVE, row("replay"), AGAIN, SEARCH, IMPORT, WISHED)] == [
+        *[False, False, False],
+        *[True, True, True],
+    ]
     assert kept(AGAIN, row("rematch", rematch=10, version=10, offset=4)) == [0]

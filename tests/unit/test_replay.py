@@ -97,7 +97,7 @@ def test_reading_on_from_a_place_reads_the_rest(
         ("a.csv", b"id,text\n1,hello\n", "a.csv: is not JSONL at line 1"),
         ("b.csv", b"\n\nid,text\n" + b"1,hello\n" * 100 + b"{}\n", "b.csv: is not JSONL at line 3"),
         ("pretty.json", json.dumps([{"a": 1}] * 9, indent=1).encode(), "pretty.json: is not JSONL at line 1"),
-        ("cut.gz", gzip.compress(b'{"a":1}\n' * 9)[:-12], "cut.gz: bad file at line"),
+        ("cut.gz", gzip.compress(b'{"a":1}\n' * 9, mtime=0)[:-12], "cut.gz: bad file at line"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: bytes | None, error: str) -> None:
@@ -109,6 +109,23 @@ def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: bytes | None
         list(file.read(Place()))
     assert error in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"PK\x03\x04", "is a zip archive; unpack it first"),
+        (b"BZh91AY", "is packed by bzip2; unpack it first"),
+        (b"PAR1", "is Parquet, not JSONL"),
+        ('{"id": 1}'.encode("utf-16"), "is UTF-16; UTF-8 is read"),
+    ],
+)
+def test_what_archives_often_come_as_is_told_by_its_name(tmp_path: Path, start: bytes, said: str) -> None:
+    """Lines that could be read may follow: a zip need not be packed."""
+    path = tmp_path / "archive"
+    path.write_bytes(start + b'\n{"id": 2}\n')
+    with pytest.raises(UserError, match=f"archive: {said}"):
+        JsonLines(path)
 
 
 def test_a_pipe_is_no_file_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:

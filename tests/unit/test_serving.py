@@ -97,6 +97,13 @@ async def test_who_was_given_which_role_on_the_page_is_noted() -> None:
     assert desk.entries[0]["detail"] == {"role": "admin"}
 
 
+@pytest.mark.parametrize(("name", "status"), [("localhost:1", 200), ("Manager", 200), ("manager.evil", 421)])
+async def test_it_answers_by_its_own_names_alone(name: str, status: int) -> None:
+    """What another site has pointed here is none of them."""
+    async with served(Noting(web_names="manager, manager.starling.svc,")) as client:
+        assert (await client.get("/api/v1/whoami", headers={"Host": name})).status == status
+
+
 @pytest.mark.parametrize(
     ("path", "form", "noted"),
     [

@@ -104,13 +104,16 @@ async def of_coverage(asked: Asked) -> Reply:
     """In which part of its active time the event was heard, by each source and by at least one, with every gap and why.
 
     `platform_only`: posts that X sent for the event and that no keyword of it matches here; they are not stored.
+    `posts`: of the whole event, whatever the span, those collected, which are those stored and those that were removed
+    as their source took them back.
     """
     wanted: Between = asked.query
     event, now = asked.event, now_ms()
     entries = list(asked.desk.views.heard.items.values())
     span = (to_ms(wanted.since) if wanted.since else 0, to_ms(wanted.until) if wanted.until else now)
-    platform_only = asked.desk.views.activity.intake().platform_only.get(event.code, 0)
-    return Reply(whole_coverage(event, entries, now, span, platform_only))
+    activity = asked.desk.views.activity
+    platform_only = activity.intake().platform_only.get(event.code, 0)
+    return Reply(whole_coverage(event, entries, now, span, platform_only, activity.of(event).balance))
 
 
 async def of_strip(asked: Asked) -> Reply:

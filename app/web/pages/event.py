@@ -14,9 +14,9 @@ from app.domain.people import Right
 from app.domain.rematch import PAST_SOURCES
 from app.web import changing
 from app.web.api.history import Part, at, changes
-from app.web.api.live import Spanned, hearing
+from app.web.api.live import hearing
 from app.web.changing import Cloned, Started
-from app.web.forms import PASTS, moment, past
+from app.web.forms import DELETIONS, PASTS, moment, past
 from app.web.pages import live
 from app.web.problems import Failed
 from app.web.routes import Asked, Handler, Page, Redirect, Route
@@ -57,8 +57,8 @@ class Owners(Struct, frozen=True, kw_only=True):
 
 async def page(asked: Asked) -> Page:
     """What can be done to it, how it is while it happens, and what it looks for."""
-    pasts = {"pasts": PASTS, "hearing": hearing(asked)}
-    return Page("event.html", {**live.shown(asked, asked.query), "goes": goes, **pasts})
+    pasts = {"pasts": PASTS, "deletions": DELETIONS, "hearing": hearing(asked)}
+    return Page("event.html", {**await live.shown(asked, asked.query), "goes": goes, **pasts})
 
 
 async def history(asked: Asked) -> Page:
@@ -194,7 +194,7 @@ _ACTIONS: dict[Action, str] = {
     "archive": "It is archived.",
 }
 ROUTES = [
-    Route("GET", _ONE, page, "event.page", "An event", query=Spanned),
+    Route("GET", _ONE, page, "event.page", "An event", query=live.Looked),
     Route("GET", f"{_ONE}/history", history, "event.page_history", "Its history", query=Looked),
     Route("GET", f"{_ONE}/manage", manage, "event.page_manage", "What can be done to it", Right.CHANGE),
     Route(

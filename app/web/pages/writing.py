@@ -10,7 +10,7 @@ from app.domain.differences import between
 from app.domain.importing import Step
 from app.domain.people import Right
 from app.web import changing
-from app.web.forms import PASTS, EventForm, form_of, lines
+from app.web.forms import DELETIONS, PASTS, EventForm, form_of, lines
 from app.web.importing import bring, planned
 from app.web.problems import Failed
 from app.web.routes import Asked, Page, Redirect, Route
@@ -80,6 +80,7 @@ async def _form(
         "wrong": wrong,
         "conflict": conflict,
         "pasts": PASTS,
+        "deletions": DELETIONS,
         "advice": await _advice(asked, form.keywords, code),
     }
     return Page("event_form.html", shown, status)

@@ -20,6 +20,7 @@ from app.main import build
 from app.preflight import check
 from app.roles import Role
 from app.settings import settings
+from app.standstill import whereabouts
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 CUT_OFF = 75  # EX_TEMPFAIL
@@ -60,7 +61,11 @@ class _PromptWorker(Worker):
         super()._schedule_shutdown(number)
 
     def _cut_off(self, why: str) -> None:
-        log.warning("worker ends without a farewell", extra={"why": why, "status": CUT_OFF})
+        loops = [self.loop]
+        if (consumer := self.app._consumer) is not None:
+            loops.append(consumer._thread.thread_loop)  # Faust's Kafka client has a loop and thread of its own
+        waits = whereabouts(loops)
+        log.warning("worker ends without a farewell", extra={"why": why, "status": CUT_OFF, "where": waits})
         sys.stderr.flush()
         os._exit(CUT_OFF)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
+
+import msgspec
 
 from app.errors import UserError
 from app.local.artifacts import Artifacts
@@ -21,6 +28,8 @@ HOST = "127.0.0.1"
 START_TIMEOUT = 120.0  # seconds; 4 to 10 are usual, many times more on a busy machine
 LOG_LINES = 8
 PORTS = range(21_000, 32_768)
+LENT_SECONDS = 60.0  # a worker listens after two, on a busy machine after many more
+_OWN_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
@@ -97,10 +106,32 @@ def free_ports(count: int) -> list[int]:
     """Ports of the loopback interface that nobody listens on, all different.
 
     None is of those that Linux gives to connections which go out (ip_local_port_range): one of these could be taken by
-    any process before the server is there.
+    any process before the server is there. Nor is one that was given to another process of this user a moment ago,
+    whose server may not be there yet.
     """
-    found = (port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if is_free(port))
-    return list(islice(found, count))
+    with _lent() as lent:
+        wanted = (port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if port not in lent)
+        found = list(islice(filter(is_free, wanted), count))
+        lent.update(dict.fromkeys(found, time.time()))
+    return found
+
+
+@contextmanager
+def _lent() -> Iterator[dict[int, float]]:
+    """Ports that were given lately, with when; what is put in is kept. One process at a time."""
+    file = os.open(Path(tempfile.gettempdir()) / f"starling-ports-{os.getuid()}", _OWN_FILE, 0o600)
+    with os.fdopen(file, "r+b") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        try:
+            lent = msgspec.json.decode(kept.read(), type=dict[int, float])
+        except msgspec.DecodeError:
+            lent = {}  # new, or cut off by a kill
+        now = time.time()
+        lent = {port: at for port, at in lent.items() if abs(now - at) < LENT_SECONDS}
+        yield lent
+        kept.seek(0)
+        kept.truncate()
+        kept.write(msgspec.json.encode(lent))
 
 
 def is_free(port: int) -> bool:

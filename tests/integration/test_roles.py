@@ -223,6 +223,7 @@ def a_worker_that_comes_to_no_end_is_cut_off(stack: Stack) -> None:
             slow.wait_ready()
             assert slow.term() == CUT_OFF
             assert "Kafka does not answer" in slow.log
+            assert "for_ever" in slow.log, "it tells what it waits for"
         with worker(settings, Role.WORKER, starling_with(NEVER_STOPS)) as twice:
             twice.wait_ready()
             twice.process.send_signal(signal.SIGINT)

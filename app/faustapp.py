@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES
 
 IDLE_SECONDS = 75.0  # of a connection to the web server without a whole request; longer than proxies keep one
+ANSWERED_SECONDS = 3.0  # for requests that are not answered when a process stops, which has 15 for all of it
 
 
 class App(faust.App):
@@ -45,8 +46,11 @@ class App(faust.App):
 def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""
     app = _app(role, settings)
-    # Faust makes it without; aiohttp then keeps a connection for an hour by which nobody asks anything.
-    app.web._runner = web.AppRunner(app.web.web_app, access_log=None, keepalive_timeout=IDLE_SECONDS)
+    # Faust makes it without; aiohttp then keeps a connection for an hour by which nobody asks anything, and waits for a
+    # minute for a request whose body does not come.
+    app.web._runner = web.AppRunner(
+        app.web.web_app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=ANSWERED_SECONDS
+    )
     return app
 
 

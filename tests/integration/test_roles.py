@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -23,6 +24,7 @@ from app.topics import EVENT_RESULTS, EVENTS, MAX_RECORD_BYTES, RAW, full_name
 from cli.worker import CUT_OFF
 from tests import builders
 from tests.support import events, groups, rows, topics
+from tests.support.api import SECRET, api
 from tests.support.patched import starling_with
 from tests.support.place import environment, place
 from tests.support.together import Running, Together
@@ -230,6 +232,21 @@ def a_worker_that_comes_to_no_end_is_cut_off(stack: Stack) -> None:
             time.sleep(1)
             assert twice.term() == CUT_OFF
             assert "told twice to stop" in twice.log
+
+
+@scenarios.add
+def a_request_that_comes_to_no_end_does_not_hold_up_a_stop(stack: Stack) -> None:
+    with place(stack, token_secret=SECRET) as settings, worker(settings, Role.MANAGER) as process:
+        process.wait_ready()
+        asked = (
+            "POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {api(process).token}\r\nContent-Length: 500\r\n\r\n{{"
+        )
+        with socket.create_connection(("127.0.0.1", process.port)) as connection:
+            connection.sendall(asked.encode())
+            time.sleep(1)  # it reads the body
+            assert process.term() == 0
+        assert process.complaints() == []
 
 
 # Its recovery comes to its end at the moment at which it is told to stop.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from app.errors import UserError
-from benchmarks import classification, end_to_end, growth, importing, latency, memory, tracking
+from benchmarks import classification, end_to_end, growth, importing, latency, memory, outage, tracking
 from benchmarks.data import TWEETS, NoPosts
 from benchmarks.lab import Lab, open_lab
 from benchmarks.report import Result
@@ -46,6 +46,10 @@ def _tracking(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
     return tracking.measure(lab, posts, 10 if quick else 30, 1 if quick else 5, posts if quick else 250_000)
 
 
+def _outage(lab: Lab, posts: int, quick: bool) -> Iterator[Result]:
+    return outage.measure(lab, 10 if quick else 40)
+
+
 SECTIONS: dict[str, Section] = {
     "classification": _classification,
     "end-to-end": _end_to_end,
@@ -54,6 +58,7 @@ SECTIONS: dict[str, Section] = {
     "latency": _latency,
     "memory": _memory,
     "tracking": _tracking,
+    "outage": _outage,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -115,11 +115,13 @@ def _answers(stream: Stream, process: subprocess.Popen[bytes]) -> bool:
 
 
 class Arrived:
-    """Counts the posts that reach a raw topic from now on, by their ids."""
+    """Counts the posts that reach a raw topic, by their ids: from these offsets on, else from now on."""
 
-    def __init__(self, broker: Broker, topic: str) -> None:
+    def __init__(self, broker: Broker, topic: str, starts: Mapping[int, int] | None = None) -> None:
         self._consumer = Consumer({"bootstrap.servers": broker.address, "group.id": "bench", "log_level": 0})
-        self._consumer.assign([TopicPartition(topic, number, end) for number, end in broker.ends(topic).items()])
+        self._starts = dict(starts or broker.ends(topic))
+        self._places = [TopicPartition(topic, *start) for start in self._starts.items()]
+        self._consumer.assign(self._places)
         self._ids: set[bytes] = set()
         self.lines = 0
 
@@ -138,6 +140,11 @@ class Arrived:
                 self.lines += len(lines)
                 self._ids.update(_id(line) for line in lines)
         return self.posts
+
+    def through(self, ends: Mapping[int, int]) -> bool:
+        """Whether everything before these offsets was taken."""
+        read = {one.partition: one.offset for one in self._consumer.position(self._places)}  # negative before the first
+        return all(max(read[number], start) >= ends[number] for number, start in self._starts.items())
 
     def close(self) -> None:
         self._consumer.close()

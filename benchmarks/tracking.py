@@ -27,7 +27,7 @@ RATE = 5_700
 GIGABYTES = 3
 FLAT_MB = 15
 _CASE = "4 KB posts"
-_CONNECT_SECONDS = 60
+CONNECT_SECONDS = 60
 _DONE_SECONDS = 300
 _LOOK = 0.2
 
@@ -59,7 +59,7 @@ def _beside_bare(lab: Lab, pool: Path, posts: int, repetitions: int) -> Iterator
         bare_port, port = free_ports(2)
         with lab.contest() as contest:
             other = contest.listener("bare loop", "listen", [flood()], f"http://127.0.0.1:{bare_port}")
-            mine = _tracker(contest, lab, port)
+            mine = tracker(contest, lab, port)
             contest.settle()
             turns = [(other, bare_port, bare), (mine, port, ours)]
             for one, at, runs in turns if number % 2 else reversed(turns):
@@ -118,7 +118,8 @@ def tracker_settings(lab: Lab, port: int) -> dict[str, str]:
     }
 
 
-def _tracker(contest: Contest, lab: Lab, port: int) -> Contestant:
+def tracker(contest: Contest, lab: Lab, port: int) -> Contestant:
+    """A tracker that listens to the stream at this port."""
     return contest.starling("Starling", Role.TRACKER, [flood()], more=tracker_settings(lab, port))
 
 
@@ -127,7 +128,7 @@ def _run(lab: Lab, one: Contestant, pool: Path, port: int, posts: int) -> Run:
     arrived = Arrived(lab.broker, one.raw_topic)
     try:
         with streaming(pool, port, posts, 0) as stream:
-            wait_for(f"{one.name} listens", lambda: stream.state()["made"], _CONNECT_SECONDS, 0.02)
+            wait_for(f"{one.name} listens", lambda: stream.state()["made"], CONNECT_SECONDS, 0.02)
             began, before = time.monotonic(), one.cpu()
             wait_for(f"{one.name} takes all", lambda: stream.sent() >= posts, _DONE_SECONDS, _LOOK)
             wall = time.monotonic() - began
@@ -144,13 +145,13 @@ def _watched(lab: Lab, pool: Path, posts: int, rate: float) -> list[_Sample]:
     """A new tracker and how it is five times a second, until every post is in Kafka or no more come."""
     (port,) = free_ports(1)
     with lab.contest() as contest:
-        one = _tracker(contest, lab, port)
+        one = tracker(contest, lab, port)
         contest.settle()
         arrived = Arrived(lab.broker, one.raw_topic)
         samples: list[_Sample] = []
         try:
             with streaming(pool, port, posts, rate) as stream:
-                wait_for(f"{one.name} listens", lambda: stream.state()["made"], _CONNECT_SECONDS, 0.02)
+                wait_for(f"{one.name} listens", lambda: stream.state()["made"], CONNECT_SECONDS, 0.02)
                 while not samples or not _over(samples, posts):
                     samples.append(_sample(one, stream, arrived))
                     time.sleep(_LOOK)

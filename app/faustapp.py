@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import faust
 from aiohttp import web
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from app.clients.kafka import ssl_context
 from app.recovering import Tables
@@ -34,6 +36,11 @@ class App(faust.App):
         """Partitions of a topic that are assigned to this process now."""
         return {partition.partition for partition in self.consumer.assignment() if partition.topic == topic}
 
+    def _new_transport(self) -> Transport:
+        found = super()._new_transport()
+        found.Consumer = _Consumer
+        return found
+
     def _on_rebalance_when_stopped(self) -> None:
         """Take nothing of a rebalance that overtakes a stop; the consumer leaves the group when its turn to stop comes.
 
@@ -41,6 +48,22 @@ class App(faust.App):
         any more, its partitions stand still until its session ends, and an ordinary stop logs errors.
         """
         self.consumer.stop_flow()
+
+
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    async def on_thread_stop(self) -> None:
+        """Stop the client.
+
+        aiokafka cancels its fetches and awaits each: one that waits to be tried again ends by CancelledError, and so
+        does this. Faust then never hears that its thread has ended, and waits for a minute.
+        """
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
 
 def make_app(role: Role, settings: Settings) -> App:

@@ -249,6 +249,32 @@ def a_request_that_comes_to_no_end_does_not_hold_up_a_stop(stack: Stack) -> None
         assert process.complaints() == []
 
 
+# A fetch of the client that Faust reads by has failed, and waits to be tried again, as the client is closed.
+FETCH_TO_BE_TRIED_AGAIN = """
+    import asyncio
+    import threading
+    from aiokafka.consumer.fetcher import Fetcher
+    close = Fetcher.close
+
+    async def close_with_one(self):
+        if threading.current_thread() is not threading.main_thread():
+            self._pending_tasks.add(asyncio.ensure_future(asyncio.sleep(60)))
+            await asyncio.sleep(0)
+        await close(self)
+
+    Fetcher.close = close_with_one
+"""
+
+
+@scenarios.add
+def a_worker_whose_fetch_failed_as_it_is_stopped_ends_calmly(stack: Stack) -> None:
+    with place(stack) as settings, worker(settings, Role.WORKER, starling_with(FETCH_TO_BE_TRIED_AGAIN)) as process:
+        process.wait_ready()
+        until_it_has_joined(process)
+        assert process.term() == 0
+        assert process.complaints() == []
+
+
 # Its recovery comes to its end at the moment at which it is told to stop.
 RECOVERED_AS_IT_STOPS = """
 import asyncio

@@ -21,7 +21,7 @@ from faust.types import TP
 from mode import Service
 
 from app.clients.indexing import Entry, IndexWriter, entry_of
-from app.clients.kafka import connection
+from app.clients.kafka import connection, stop_consumer
 from app.domain.events import Event
 from app.domain.posts import Malformed
 from app.domain.records import ClassifiedRecord, classified_record
@@ -97,7 +97,7 @@ class Indexing(Service):
                 await self._note(consumer, taken)
         finally:
             self._committed = {}
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _note(self, consumer: AIOKafkaConsumer, taken: Taken) -> None:
         """Remember how far each partition that is ours is; where nothing was taken yet, from where it begins."""

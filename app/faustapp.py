@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 import faust
 from aiohttp import web
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
-from app.clients.kafka import ssl_context
+from app.clients.kafka import end_fetches, ssl_context
 from app.recovering import Tables
 from app.roles import Role, app_id
 from app.settings import Settings
 from app.topics import MAX_DERIVED_BYTES, MAX_RECORD_BYTES
 
 IDLE_SECONDS = 75.0  # of a connection to the web server without a whole request; longer than proxies keep one
-ANSWERED_SECONDS = 3.0  # for requests that are not answered when a process stops, which has 15 for all of it
+# For requests that are not answered when a process stops, which has 15 for all of it. aiohttp waits for so long, tells
+# those that read their body, and waits as long again.
+ANSWERED_SECONDS = 2.0
 
 
 class App(faust.App):
@@ -62,15 +63,18 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         aiokafka cancels its fetches and awaits each: one that waits to be tried again ends by CancelledError, and so
         does this. Faust then never hears that its thread has ended, and waits for a minute.
         """
-        with suppress(asyncio.CancelledError):
+        try:
             await super().on_thread_stop()
+        except asyncio.CancelledError:
+            if self._consumer is not None:
+                await end_fetches(self._consumer)
 
 
 def make_app(role: Role, settings: Settings) -> App:
     """The Faust app of a role, without agents yet."""
     app = _app(role, settings)
-    # Faust makes it without; aiohttp then keeps a connection for an hour by which nobody asks anything, and waits for a
-    # minute for a request whose body does not come.
+    # Faust makes it without; aiohttp then keeps a connection for an hour by which nobody asks anything, and at a stop
+    # waits for up to two minutes for requests that come to no end.
     app.web._runner = web.AppRunner(
         app.web.web_app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=ANSWERED_SECONDS
     )

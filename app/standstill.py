@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _THREAD_FRAMES = 3
+_KINDS = (("cr", "await"), ("gi", "yieldfrom"), ("ag", "await"))
 
 
 def whereabouts(loops: Iterable[asyncio.AbstractEventLoop]) -> list[str]:
@@ -28,12 +29,13 @@ def _chain(waiting: Any) -> list[str]:
     while waiting is not None:
         if type(waiting).__name__ == "async_generator_asend":  # tells its generator to nobody else
             (waiting, *_) = gc.get_referents(waiting)
-        kind = next((kind for kind in ("cr", "gi", "ag") if getattr(waiting, f"{kind}_frame", None) is not None), None)
-        if kind is None:
+        for kind, inner in _KINDS:
+            if (frame := getattr(waiting, f"{kind}_frame", None)) is not None:  # None as soon as it has ended
+                found.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+                waiting = getattr(waiting, f"{kind}_{inner}")
+                break
+        else:
             break
-        frame = getattr(waiting, f"{kind}_frame")
-        found.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
-        waiting = getattr(waiting, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
     return found
 
 

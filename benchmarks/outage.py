@@ -10,11 +10,11 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from app.local.server import free_ports
 from benchmarks.broker import wait_for
 from benchmarks.lab import Lab
+from benchmarks.process import tree_peak_bytes
 from benchmarks.report import Result
 from benchmarks.stream import Arrived, streaming, write_pool
 from benchmarks.tracking import CONNECT_SECONDS, MB, RATE, tracker
@@ -22,17 +22,9 @@ from benchmarks.tracking import CONNECT_SECONDS, MB, RATE, tracker
 SECTION = "outage"
 LIMIT_MB = 1024  # of the tracker's container
 _LOOK = 0.2
+_EMPTY = 64 * 1024  # of its disk
 _CALM_SECONDS = 15.0  # nothing came for so long: then no more comes
 _DONE_SECONDS = 300
-
-
-@dataclass
-class _Most:
-    """The most that was seen at once, in MB."""
-
-    before: float = 0.0
-    held: float = 0.0
-    on_disk: float = 0.0
 
 
 def measure(lab: Lab, seconds: float) -> Iterator[Result]:
@@ -44,45 +36,40 @@ def measure(lab: Lab, seconds: float) -> Iterator[Result]:
         one = tracker(contest, lab, port)
         contest.settle()
         topic, process, kafka = one.raw_topic, one.processes[0], lab.servers["kafka"]
-        starts = lab.broker.ends(topic)
-        most = _Most(before=process.rss() / MB)
-
-        def look() -> None:
-            most.held = max(most.held, process.rss() / MB)
-            most.on_disk = max(most.on_disk, _bytes_of(lab) / MB)
-            time.sleep(_LOOK)
-
-        def for_seconds(span: float) -> None:
-            until = time.monotonic() + span
-            while time.monotonic() < until:
-                look()
-
+        starts, before = lab.broker.ends(topic), process.rss() / MB
         with streaming(pool, port, posts, RATE) as stream:
             wait_for("it listens", lambda: stream.state()["made"], CONNECT_SECONDS, 0.02)
-            for_seconds(seconds / 2)
+            time.sleep(seconds / 2)
+            heard = -stream.sent()
             os.kill(kafka, signal.SIGSTOP)
             try:
-                for_seconds(seconds)
+                time.sleep(seconds)
             finally:
                 os.kill(kafka, signal.SIGCONT)
-            back = time.monotonic()
-            ends, moved = lab.broker.ends(topic), back
-            while time.monotonic() - moved < _CALM_SECONDS or stream.sent() < posts:
-                look()
+            heard, kept = heard + stream.sent(), _bytes_of(lab) / MB
+            back = streamed = came = time.monotonic()
+            ends = lab.broker.ends(topic)
+            while (more := stream.sent() < posts) or _bytes_of(lab) > _EMPTY or time.monotonic() - came < _CALM_SECONDS:
+                if more:
+                    streamed = time.monotonic()
                 if (now := lab.broker.ends(topic)) != ends:
-                    ends, moved = now, time.monotonic()
+                    ends, came = now, time.monotonic()
                 if time.monotonic() - back > _DONE_SECONDS:
-                    raise TimeoutError(f"{stream.sent():,} of {posts:,} posts were sent, and records still come")
+                    raise TimeoutError(f"{stream.sent():,} of {posts:,} posts were sent, and it is not over")
+                time.sleep(_LOOK)
+            held, after = tree_peak_bytes(process.pid) / MB, process.rss() / MB
         arrived = Arrived(lab.broker, topic, starts)
         try:
             wait_for("the topic is read", lambda: arrived.look(_LOOK) >= 0 and arrived.through(ends), _DONE_SECONDS)
         finally:
             arrived.close()
     case = f"{RATE:,} posts/s, {seconds:.0f} s"
-    note = f"{arrived.lines - arrived.posts:,} of them twice; the last {moved - back:.0f} s after Kafka was back"
+    note = f"{heard:,} while it stood still, {arrived.lines - arrived.posts:,} came twice"
     yield Result(SECTION, case, "arrived", arrived.posts, "posts", posts, note=note)
-    note = f"{most.before:.0f} at the start; {most.on_disk:,.0f} MB on its disk"
-    yield Result(SECTION, case, "most that the tracker held", most.held, "MB", LIMIT_MB, at_most=True, note=note)
+    note = f"after the last was sent; {kept:,.0f} MB were on its disk"
+    yield Result(SECTION, case, "all there", max(0.0, came - streamed), "s", note=note)
+    note = f"{before:.0f} before, {after:.0f} afterwards"
+    yield Result(SECTION, case, "most that the tracker held", held, "MB", LIMIT_MB, at_most=True, note=note)
 
 
 def _bytes_of(lab: Lab) -> int:

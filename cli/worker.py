@@ -25,6 +25,7 @@ from app.standstill import whereabouts
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 CUT_OFF = 75  # EX_TEMPFAIL
 STOP_SECONDS = 15.0  # half of what Kubernetes grants
+WORDS_SECONDS = 2.0  # for the last words of a process that is cut off
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +62,19 @@ class _PromptWorker(Worker):
         super()._schedule_shutdown(number)
 
     def _cut_off(self, why: str) -> None:
-        loops = [self.loop]
-        if (consumer := self.app._consumer) is not None:
-            loops.append(consumer._thread.thread_loop)  # Faust's Kafka client has a loop and thread of its own
-        waits = whereabouts(loops)
-        log.warning("worker ends without a farewell", extra={"why": why, "status": CUT_OFF, "where": waits})
-        sys.stderr.flush()
-        os._exit(CUT_OFF)
+        # Whatever comes of the words: who reads them may not take them.
+        last = threading.Timer(WORDS_SECONDS, os._exit, [CUT_OFF])
+        last.daemon = True
+        last.start()
+        try:
+            loops = [self.loop]
+            if (consumer := self.app._consumer) is not None:
+                loops.append(consumer._thread.thread_loop)  # Faust's Kafka client has a loop and thread of its own
+            where = whereabouts(loops)
+            log.warning("worker ends without a farewell", extra={"why": why, "status": CUT_OFF, "where": where})
+            sys.stderr.flush()
+        finally:
+            os._exit(CUT_OFF)
 
 
 def _run(worker: Worker) -> int:

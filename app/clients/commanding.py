@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app.clients.compacted import POLL_MS
-from app.clients.kafka import connection, unreachable
+from app.clients.kafka import connection, stop_consumer, unreachable
 from app.domain.decisions import Answer, Command
 from app.domain.events import Event
 from app.errors import NotDone, Unavailable
@@ -60,7 +60,7 @@ class Commanding(Service):
             for partition, end in (await consumer.end_offsets(partitions)).items():
                 consumer.seek(partition, end)
         except (KafkaError, OSError) as error:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise unreachable(self._settings, error) from None
         self._consumer = consumer
 
@@ -69,7 +69,7 @@ class Commanding(Service):
         for future in self._waiting.values():
             future.cancel()
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     @Service.task
     async def _hear(self) -> None:

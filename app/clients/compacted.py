@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.clients.kafka import connection, unreachable
+from app.clients.kafka import connection, stop_consumer, unreachable
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import Topic, full_name
@@ -102,7 +102,7 @@ async def reader(
             consumer.seek(partition, start if from_start else max(start, ends[partition] - last))
         yield consumer, ends
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 def no_topic(name: str) -> Unavailable:

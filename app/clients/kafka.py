@@ -113,6 +113,31 @@ async def _cut_off(client: AIOKafkaProducer) -> None:
     await asyncio.wait([sending], timeout=_CUT_OFF_SECONDS)
 
 
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, whatever its tasks are about.
+
+    aiokafka cancels its fetches and awaits each: one that waits to be tried again, or has not begun, ends by
+    CancelledError, and so does its `stop`. Whoever calls that would end, too, as if somebody had asked him to.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        await end_fetches(consumer)
+
+
+async def end_fetches(consumer: AIOKafkaConsumer) -> None:
+    """Do what is left to do for a consumer whose `stop` broke off."""
+    if consumer._fetcher is not None:
+        fetches = consumer._fetcher._pending_tasks
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+    await consumer._client.close()
+
+
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client. Raises Unavailable."""
@@ -188,4 +213,4 @@ async def first_offset(settings: Settings, topic: str, partition: int, offset: i
     else:
         return None
     finally:
-        await client.stop()
+        await stop_consumer(client)

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from app import roles
-from app.clients.kafka import admin, committed_offsets, connection, unreachable
+from app.clients.kafka import admin, committed_offsets, connection, stop_consumer, unreachable
 from app.domain.lag import Lag, Place, Waits, behind, lags
 from app.domain.presence import Process
 from app.domain.reach import Reach
@@ -95,7 +95,7 @@ class Lags(Service):
             async with admin(self._settings) as client:
                 yield partial(self._once, consumer, client)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _once(self, consumer: AIOKafkaConsumer, client: AIOKafkaAdminClient) -> None:
         names = {name: self._settings.topic_prefix + name for topics in READS.values() for name in topics}

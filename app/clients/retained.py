@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from msgspec import Struct
 
 from app.clients.compacted import reader
-from app.clients.kafka import connection
+from app.clients.kafka import connection, stop_consumer
 from app.domain.records import RawRecord, raw_record
 from app.domain.rematch import Stretch
 from app.settings import Settings
@@ -92,11 +91,8 @@ async def retained(settings: Settings, stretches: dict[int, Stretch]) -> AsyncIt
     try:
         await consumer.start()
         consumer.assign(list(left))
-        # Where nothing is left to read it is stopped at once, and aiokafka's tasks that have not begun then would raise
-        # CancelledError out of `stop`: our own task would end, as if it had been asked to.
-        await asyncio.sleep(0)
         for place, stretch in left.items():
             consumer.seek(place, stretch.next)
         yield Retained(consumer, {place: stretch.stop for place, stretch in left.items()})
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from app.clients.kafka import connection
+from app.clients.kafka import connection, stop_consumer
 from app.clients.retained import raw_of
 from app.domain.records import RawRecord
 from app.domain.sampling import Window
@@ -65,4 +65,4 @@ async def sampled(settings: Settings, partitions: Sequence[int]) -> AsyncIterato
         consumer.assign([TopicPartition(name, number) for number in partitions])
         yield Sampled(consumer, name, partitions)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

@@ -17,7 +17,7 @@ from faust.types import TP
 from mode import Service
 
 from app.clients.compacted import has_reached
-from app.clients.kafka import connection
+from app.clients.kafka import connection, stop_consumer
 from app.errors import Unavailable
 from app.metrics import VIEW_RECORDS
 from app.settings import Settings
@@ -81,10 +81,10 @@ class View(Service, Generic[T]):
             await consumer.start()
             partitions = consumer.partitions_for_topic(self.topic) or await _partitions(consumer, self.topic)
         except (KafkaError, OSError) as error:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise Unavailable(f"Kafka is not reachable at {self._settings.kafka} ({type(error).__name__})") from None
         if not partitions:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise Unavailable(f"Kafka has no topic {self.topic}; `starling migrate` makes it")
         consumer.assign([TopicPartition(self.topic, number) for number in partitions])
         self._consumer = consumer
@@ -92,7 +92,7 @@ class View(Service, Generic[T]):
     async def on_stop(self) -> None:
         """Leave Kafka."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     @Service.task
     async def _follow(self) -> None:

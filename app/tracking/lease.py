@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from mode import Service
 
-from app.clients.kafka import connection
+from app.clients.kafka import connection, stop_consumer
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import TRACKER_LEASE, full_name
@@ -105,7 +105,7 @@ class Lease(Service, ConsumerRebalanceListener):
         self._sure = -FRESH_SECONDS  # from now on another may get the lease at any moment
         if consumer is not None:
             with suppress(TimeoutError, KafkaError, ConsumerStoppedError):
-                await asyncio.wait_for(consumer.stop(), 2)
+                await asyncio.wait_for(stop_consumer(consumer), 2)
 
     def _claimed(self) -> int:
         if self._offered:

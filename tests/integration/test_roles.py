@@ -16,6 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from app.clients.kafka import admin
 from app.clients.migrate import Migrated, migrate
 from app.domain.events import Definition
+from app.errors import NOT_REACHABLE
 from app.local.server import free_ports
 from app.local.stack import Stack
 from app.roles import Role, tables
@@ -244,9 +245,36 @@ def a_request_that_comes_to_no_end_does_not_hold_up_a_stop(stack: Stack) -> None
         )
         with socket.create_connection(("127.0.0.1", process.port)) as connection:
             connection.sendall(asked.encode())
-            time.sleep(1)  # it reads the body
+            connection.settimeout(1)
+            with pytest.raises(TimeoutError):  # it reads the body, and has not answered
+                connection.recv(1)
             assert process.term() == 0
         assert process.complaints() == []
+
+
+# Kafka does not say where a worker was, and its patience is short.
+NEVER_SOUGHT = """
+    import asyncio
+    from faust.tables.recovery import Recovery
+    from faust.transport.consumer import Consumer
+    wait = Recovery._wait
+
+    async def wait_shortly(self, coro, timeout=None):
+        await wait(self, coro, timeout and 2.0)
+
+    async def never(consumer):
+        await asyncio.Event().wait()
+
+    Recovery._wait = wait_shortly
+    Consumer.perform_seek = never
+"""
+
+
+@scenarios.add
+def a_worker_that_does_not_hear_where_it_was_ends(stack: Stack) -> None:
+    with place(stack) as settings, worker(settings, Role.WORKER, starling_with(NEVER_SOUGHT)) as process:
+        assert process.process.wait(60) == NOT_REACHABLE
+        assert "Kafka has not answered within" in process.log
 
 
 # A fetch of the client that Faust reads by has failed, and waits to be tried again, as the client is closed.

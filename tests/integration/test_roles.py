@@ -216,6 +216,7 @@ NEVER_STOPS = """
     worker._PromptWorker.stop = for_ever
 """
 SOON = "    worker.STOP_SECONDS = 3.0\n"
+SPEECHLESS = "    worker.whereabouts = None\n"
 
 
 @scenarios.add
@@ -227,6 +228,9 @@ def a_worker_that_comes_to_no_end_is_cut_off(stack: Stack) -> None:
             assert slow.term() == CUT_OFF
             assert "Kafka does not answer" in slow.log
             assert "for_ever" in slow.log, "it tells what it waits for"
+        with worker(settings, Role.WORKER, starling_with(NEVER_STOPS + SOON + SPEECHLESS)) as speechless:
+            speechless.wait_ready()
+            assert speechless.term() == CUT_OFF
         with worker(settings, Role.WORKER, starling_with(NEVER_STOPS)) as twice:
             twice.wait_ready()
             twice.process.send_signal(signal.SIGINT)

@@ -132,6 +132,7 @@ _BROKEN = """() => {
 
 def check(page: Page) -> None:
     """That a page is usable: no serious fault of accessibility, nothing wider than the screen, no usual word broken."""
+    page.wait_for_load_state()  # with its stylesheets: what is seen in it may be there before them
     found = Axe().run(page).response["violations"]
     serious = [
         f"{one['id']}: {node['target']} {node.get('failureSummary', '')}"

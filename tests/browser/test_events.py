@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests import builders
 from tests.browser.site import FLOWS, LOOKS, Look, Site, beside, check
@@ -91,6 +91,18 @@ def test_an_event_is_created_collects_and_is_changed(site: Site, look: Look) -> 
         expect(change.locator("ins")).to_have_text("added brook")
         expect(change.locator("del")).to_have_count(0)
         check(page)
+
+
+def test_what_was_typed_before_the_script_came_gets_advice(site: Site) -> None:
+    with site.visit("ed", "editor") as page:
+        held: list[Route] = []
+        page.route("**/keywords.js*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it
+        with page.expect_request("**/keywords.js*"):
+            page.goto("/new", wait_until="commit")
+        page.get_by_label("Keywords, one a line").fill("the")
+        held[0].continue_()
+        advice = page.get_by_role("list", name="Advice on the keywords")
+        expect(advice).to_contain_text("stands in very many posts")
 
 
 @pytest.mark.parametrize("look", FLOWS, ids=str)

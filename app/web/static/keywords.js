@@ -49,3 +49,4 @@ function later(ms) {
 }
 
 field.addEventListener("input", () => later(PAUSE));
+if (field.value !== field.defaultValue) later(0); // typed before this script came, or put back by the browser

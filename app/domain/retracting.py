@@ -25,7 +25,7 @@ from app.domain.partitioning import kafka_partition, time_in_id
 from app.domain.posts_bluesky import POSTS
 from app.domain.records import Headers
 from app.domain.rows import Key, Row
-from app.domain.standing import Standing
+from app.domain.standing import Standing, unrivalled
 from app.domain.wires import MAX_ID, Control, Json
 
 Kind: TypeAlias = Literal["delete", "geo", "withheld", "account", "restored"]
@@ -320,14 +320,7 @@ def _is_own(row: Row, before: Standing) -> bool:
 
 def first_of(rows: Iterable[tuple[T, Row]], entered: Mapping[Key, Standing]) -> list[tuple[T, Row]]:
     """Of rows that are kept out, those whose post was not kept out or removed before, by another way."""
-    known = dict(entered)
-    kept = []
-    for place, row in rows:
-        before = known.get(row.key)
-        if before is None or _is_own(row, before):
-            known[row.key] = Standing(row.line.origin, row.version, row.line.received_at)
-            kept.append((place, row))
-    return kept
+    return unrivalled(rows, entered, _is_own)
 
 
 def _number(post_id: str) -> int | None:

@@ -9,7 +9,7 @@ letter whose worker is killed between the row and its count, the count is missin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
@@ -35,11 +35,18 @@ def yields(row: Row) -> bool:
 
 def left(rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing]) -> list[tuple[T, Row]]:
     """The rows, each with what belongs to it, without those whose post stands already or comes earlier among them."""
+    return unrivalled(rows, standing, _is_own)
+
+
+def unrivalled(
+    rows: Iterable[tuple[T, Row]], standing: Mapping[Key, Standing], is_own: Callable[[Row, Standing], bool]
+) -> list[tuple[T, Row]]:
+    """The rows beside whose post nothing stands, nor comes earlier among them, but what `is_own` takes for the row."""
     known = dict(standing)
     kept = []
     for place, row in rows:
         before = known.get(row.key)
-        if before is None or _is_own(row, before):
+        if before is None or is_own(row, before):
             known[row.key] = Standing(row.line.origin, row.version, row.line.received_at)
             kept.append((place, row))
     return kept

@@ -1,16 +1,25 @@
-"""Ctrl-C and SIGTERM: the first ends the demo, further ones do not disturb its tidying up."""
+"""Ctrl-C and SIGTERM: the first ends the demo, further ones do not disturb its tidying up.
+
+What a signal's handler raises is lost where it comes within the callback of a weak reference or a `__del__`: Python
+writes "Exception ignored" and goes on. So a lost one comes once more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
+from time import sleep
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_SECONDS = 0.01
 
 
 @contextmanager
@@ -21,9 +30,12 @@ def handled() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     _on_signal(_first)
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_lost, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -71,6 +83,22 @@ def deaf() -> None:
 def _first(_number: int, _frame: object) -> None:
     deaf()
     raise KeyboardInterrupt
+
+
+def _lost(hook: Callable[[Any], Any], what: Any) -> None:
+    """Something was raised where nobody can take it."""
+    if what.exc_type is KeyboardInterrupt and _in_main_thread():
+        _on_signal(_first)
+        start_new_thread(_again, ())  # `threading` takes a lock, and this may come while that is held
+    else:
+        hook(what)
+
+
+def _again() -> None:
+    main = threading.main_thread().ident
+    assert main is not None  # noqa: S101 -- it has begun
+    sleep(_AGAIN_SECONDS)
+    signal.pthread_kill(main, signal.SIGINT)
 
 
 def _on_signal(handler: Callable[[int, Any], Any] | signal.Handlers) -> None:

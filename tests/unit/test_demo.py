@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import signal
+import sys
+import time
+import weakref
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -27,7 +30,7 @@ from app.domain.columns import COLUMNS
 from app.domain.events import Event
 from app.domain.heard import Gap, Heard
 from app.domain.partitioning import BucketRule, bucket_of
-from app.domain.reasons import Reason
+from app.domain.reasons import NOT_YET, Reason
 from app.generator import Expected, Generator, Planted
 from app.settings import Settings
 from cli.demo_screen import DemoScreen
@@ -176,6 +179,26 @@ def test_an_interrupt_lets_a_coroutine_tidy_up_and_is_raised_once() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_comes_where_nothing_can_be_raised_comes_once_more(number: signal.Signals) -> None:
+    def gone(_: object) -> None:
+        signal.raise_signal(number)
+        raise AssertionError("it is raised before this")
+
+    hook, told = sys.unraisablehook, "still there"
+    with handled():
+        thing = Console()
+        reference = weakref.ref(thing, gone)
+        with pytest.raises(KeyboardInterrupt):
+            del thing
+            told = "lost at first"
+            time.sleep(60)
+        signal.raise_signal(number)  # passed over
+    assert told == "lost at first"
+    assert reference() is None
+    assert sys.unraisablehook is hook
+
+
 def planted(number: str, *codes: str) -> Planted:
     return Planted(b"{}", "posts", "v2 single", (Expected(number, {code: {"dam": "text"} for code in codes}, ()),))
 
@@ -236,6 +259,7 @@ def test_a_post_too_few_too_many_or_twice_a_second_gap_and_a_miss_outside_are_se
         assert verdicts(due, rows, heard(2, GAP)) == [False, True, True, True, True]
     assert verdicts(due, "25", heard(3, GAP)) == [True, False, True, True, True]
     assert verdicts(due, "25", heard(2, GAP, gap(5000, 6000, "again"))) == [True, True, True, False, True]
+    assert verdicts(due, "25", heard(2, gap(0, 6000, NOT_YET), GAP)) == [True] * 5
     assert verdicts(due, "25", heard(2, gap(20_000, 21_000, "later"))) == [True, True, True, True, False]
     assert verdicts(told([*LOG, LINKED], "t:flood", POSTS, "flood"), "25", heard(2, GAP))[2] is False
 

@@ -17,7 +17,7 @@ from app.domain.watchdog import Volumes
 from app.settings import Settings
 from app.sources.source import Broken, Fact, Opened, Resume, Selection, Sure, Trouble, need
 from app.topics import COVERAGE
-from app.tracking import listening, outbox, subscribing
+from app.tracking import listening, outbox, subscribing, taking
 from app.tracking.budget import Budget
 from app.tracking.filling import Filler
 from app.tracking.history import History
@@ -143,6 +143,7 @@ def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have it looked at everything a hundred times a second."""
     for module, name in ((outbox, "SPOOL_AFTER_SECONDS"), (outbox, "_LOOK_SECONDS"), (listening, "_TICK_SECONDS")):
         monkeypatch.setattr(module, name, 0.01)
+    monkeypatch.setattr(taking, "_SETTLE_SECONDS", LATE)  # a slow disk is no reason to go on without what it has taken
     for module in (listening, subscribing):
         monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
 

@@ -83,6 +83,8 @@ def mail_server(certificates: Certificates, security: str = "starttls") -> Itera
         authenticator=mailbox.authenticate,
         auth_required=True,
         auth_require_tls=starttls,
+        server_hostname="localhost",  # else it looks its name up
+        ready_timeout=60,
     )
     controller.start()
     try:

@@ -16,7 +16,7 @@ RULES = "/2/tweets/search/stream/rules"
 STREAM = "/2/tweets/search/stream"
 EVENTS = "/xrpc/network.bsky.jetstream.subscribeEvents"
 FILTER = "/1.1/statuses/filter.json"
-WITHIN = 10.0  # seconds; nothing here takes one
+WITHIN = 60.0  # seconds; nothing here takes one
 
 
 class Client:

@@ -87,17 +87,24 @@ async def test_a_person_has_one_at_a_time(trying: Trying) -> None:
     assert [await first, await ask(mine)] == ["found", "found"]
 
 
-async def test_a_process_has_two_at_a_time(trying: Trying) -> None:
+async def test_a_process_has_two_at_a_time(trying: Trying, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = desk()
     first = [asyncio.create_task(ask(mine, name)) for name in ("ada", "ben")]
     await begun(trying, 2)
     with pytest.raises(Failed, match="others try") as failed:
         await ask(mine, "eve")
     assert failed.value.problem.status == 503
+    monkeypatch.setattr(asking_desk, "_WAIT_SECONDS", WITHIN)
     trying.go.set()
     assert await asyncio.gather(*first, ask(mine, "eve")) == ["found"] * 3
 
 
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.limits.monotonic", lambda: 0.0)
+
+
+@pytest.mark.usefixtures("no_time_passes")
 async def test_a_person_may_ask_so_often(trying: Trying) -> None:
     mine = desk(2)
     trying.go.set()
@@ -108,6 +115,7 @@ async def test_a_person_may_ask_so_often(trying: Trying) -> None:
     assert await ask(mine, "ben") == "found"
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_person_is_advised_so_often() -> None:
     mine = desk()
     ada, ben = (Caller(name=name, rank="editor", by="token") for name in ("ada", "ben"))

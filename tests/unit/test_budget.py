@@ -38,7 +38,8 @@ def shown(name: str) -> float | None:
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage().split("STARLING_X_READS_")[1][:4] for record in caplog.records]
+    own = [record.getMessage() for record in caplog.records if record.name == budgets.__name__]
+    return [message.split("STARLING_X_READS_")[1][:4] for message in own]
 
 
 def test_it_goes_on_from_the_ledger_and_says_what_is_to_be_expected(clock: Clock) -> None:

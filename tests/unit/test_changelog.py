@@ -39,6 +39,8 @@ def refused(sent: asyncio.Future[None]) -> None:
 async def test_what_is_on_its_way_when_a_batch_is_cancelled_still_gets_its_answer(
     answer: Callable[[asyncio.Future[None]], None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    gc.collect()
+    caplog.clear()  # what tests before this one have left
     table = Unanswered()
     batch = asyncio.ensure_future(put(cast("faust.Table[str, bytes]", cast("Any", table)), [(0, "a", b"1")]))
     await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from app.settings import Settings
 from app.sources.source import Broken, Fact, Opened, Resume, Trouble
-from app.tracking import listening, outbox
+from app.tracking import listening, outbox, taking
 from app.tracking.budget import Budget
 from app.tracking.filling import Filler
 from app.tracking.ledger import now_ms
@@ -227,6 +227,7 @@ async def test_while_the_disk_takes_nothing_no_connection_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "WAITING_BYTES", 0)
+    monkeypatch.setattr(taking, "_SETTLE_SECONDS", 0.0)
     record = [line(number, now_ms()) for number in range(Settings().record_posts)]
     source, spool = Told(lambda _: [Opened(), record], lambda _: [Opened()]), Spool(tmp_path, 10)
     async with listened(source, tmp_path, spool=spool) as written:
@@ -270,13 +271,15 @@ async def test_what_came_while_nothing_was_to_be_paid_for_is_not_paid_for_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, filler = Told(lambda _: [Opened()]), Missed()
+    now = time.time()
+    monkeypatch.setattr("app.tracking.budget.time", lambda: now)
     budget = Budget(Settings(x_reads_hard=1), "x", ())
     budget.read(1)
     monkeypatch.setattr(listening, "_BUDGET_SECONDS", 0.05)
     known = interval(now_ms() - HOUR, 7)
     async with listened(source, tmp_path, known, filler=cast(Filler, filler), budget=budget) as written:
         await until(lambda: written.words.startswith("budget: 1 posts read"))
-        monkeypatch.setattr("app.tracking.budget.time", lambda: time.time() + 40 * 86_400)
+        monkeypatch.setattr("app.tracking.budget.time", lambda: now + 40 * 86_400)
         await until(lambda: bool(written.intervals))
     assert (source.resumed, filler.spans) == ([Resume()], [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -327,6 +328,8 @@ async def test_who_leaves_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async def handler(asked: Asked) -> Answer:
         raise ConnectionResetError
 
+    gc.collect()
+    caplog.clear()  # what tests before this one have left
     async with served(Noting(), [Route("GET", "/api/leave", handler, "test.leave", "Leave")]) as client:
         with pytest.raises(ClientError):
             await client.get("/api/leave")

@@ -113,6 +113,7 @@ async def test_a_link_says_whether_it_may_be_used_up_where_kafka_is_away(
 
 
 async def test_attempts_are_counted_by_address_as_a_trusted_proxy_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.limits.monotonic", lambda: 0.0)
     desk = Noting(web_auth=True, token_secret=SECRET, trusted_proxies="127.0.0.0/8")
 
     async def attempt(client: Client, forwarded: str) -> int:

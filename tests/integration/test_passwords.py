@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,29 +32,6 @@ from tests.support.manifests import built
 from tests.support.topics import Raw
 
 pytestmark = pytest.mark.timeout(600)  # two servers start, and nobody else may use them
-
-# What stands for cqlsh, which comes with Cassandra's image and not with its jars; of names it compares none, either.
-CQLSH = f"""#!{sys.executable}
-import argparse, os, ssl
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import Cluster
-
-parser = argparse.ArgumentParser()
-for flag in ("-u", "-p", "-e"):
-    parser.add_argument(flag, required=True)
-for flag in ("--connect-timeout", "--request-timeout"):
-    parser.add_argument(flag, type=float, required=True)
-parser.add_argument("--ssl", action="store_true")
-parser.add_argument("host")
-parser.add_argument("port", type=int)
-told = parser.parse_args()
-context = ssl.create_default_context(cafile=os.environ["SSL_CERTFILE"]) if told.ssl else None
-if context:
-    context.check_hostname = False
-user, wait = PlainTextAuthProvider(told.u, told.p), told.connect_timeout
-with Cluster([told.host], port=told.port, auth_provider=user, connect_timeout=wait, ssl_context=context) as cluster:
-    cluster.connect().execute(told.e, timeout=told.request_timeout)
-"""
 
 
 @pytest.fixture(scope="module", params=[(), ("tls",)], ids=["in the clear", "encrypted"])
@@ -93,16 +69,16 @@ def make_user(things: list[deployed.Object], settings: Settings, keys: Path, pla
     """What the manager's first init container does."""
     found = deployed.container(things, "manager", "cassandra-user")
     (script,) = found["args"]
-    assert " cassandra 9042;" in script
-    cqlsh = place / "cqlsh"
-    cqlsh.write_text(CQLSH)
-    cqlsh.chmod(cqlsh.stat().st_mode | stat.S_IXUSR)
+    assert script.count(" cassandra 9042\n") == 1
+    commands = Path(sys.executable).parent  # cqlsh is one of them
+    own = {"HOME": str(place), "TMPDIR": str(place), "PASSWORD": PASSWORD, "PATH": f"{commands}:{os.environ['PATH']}"}
     subprocess.run(
-        [*found["command"], script.replace(" cassandra 9042;", " {} {};".format(*settings.cassandra.split(":")))],
-        env=deployed.told(found, keys) | {"PATH": f"{place}:{os.environ['PATH']}", "PASSWORD": PASSWORD},
+        [*found["command"], script.replace(" cassandra 9042\n", " {} {}\n".format(*settings.cassandra.split(":")))],
+        env=deployed.told(found, keys) | own,
         check=True,
         timeout=240,
     )
+    assert not [path for path in place.rglob("*") if path.is_file() and PASSWORD in path.read_text()]
 
 
 def test_posts_are_stored_by_who_has_the_passwords_and_nobody_else_comes_in(

@@ -123,7 +123,7 @@ def outcome(settings: Settings, role: str) -> Outcome:
     """What stands once everything is read; published counts may come a little later."""
     topics.wait_drained(settings, role)
     intake, activity = topics.intake(settings, role), topics.activity(settings, role)
-    until(lambda: topics.published(settings) == (intake, activity), "everything counted is published", 20, 0.5)
+    until(lambda: topics.published(settings) == (intake, activity), "everything counted is published", pause=0.5)
     letters = {key.removeprefix(settings.topic_prefix): letter for key, letter in topics.dead_letters(settings).items()}
     # Where a deletion stands in `classified_tweets` depends on how often what is before it was classified.
     activity = {key: replace(part, retracted_at=(-1, -1)) for key, part in activity.items()}

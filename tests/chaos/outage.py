@@ -47,15 +47,15 @@ def _through_an_outage(own: Stack, simulator: Simulator, spool: Path) -> None:
         assert simulator.connections("x")[0]["id"] == connected[0]["id"], "the connection stays"
         assert any(spool.rglob("*.spool")), "posts are on disk"
         tracker.process.terminate()
-        tracker.process.wait(30)
+        tracker.process.wait(180)
         assert own.start() == ["kafka"]
         tracker.restart()
         tracker.wait_ready()
         tracking.wait_risen(simulator, RATE * 45)
         due = tracking.due(simulator, settings, "flood")
         until(lambda: not any(spool.rglob("*.spool")), "the spool is empty again", 120)
-        until(lambda: [one.goes_on for one in tracking.heard(settings, "flood").gaps] == [False], "one gap")
-        (gap,) = tracking.heard(settings, "flood").gaps
+        until(lambda: [one.goes_on for one in tracking.gaps(settings)] == [False], "one gap")
+        (gap,) = tracking.gaps(settings)
         inside = {one["id"] for one in simulator.log(what="post") if gap.since <= one["at"] * 1000 < gap.until}
         until(lambda: due - tracking.stored(settings, "flood") <= inside, "all but the gap is stored", 120, 1)
         assert len(due) > RATE * 20

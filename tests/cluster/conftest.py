@@ -36,7 +36,7 @@ def kubectl() -> Iterator[Kubectl]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # its ports are fixed: one run at a time on a machine
         env = {**os.environ, "METRICS": "1", "RUN_DIR": str(run)}
         started = subprocess.run(
-            ["bash", str(CONTROL_PLANE)], env=env, capture_output=True, text=True, check=False, timeout=300
+            ["bash", str(CONTROL_PLANE)], env=env, capture_output=True, text=True, check=False, timeout=600
         )
         for file in run.glob("*.pid"):
             end_with_us(int(file.read_text()))  # a run that is killed would leave them, and the next one their ports

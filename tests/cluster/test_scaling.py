@@ -49,7 +49,7 @@ def aggregated(cluster: Kubectl, settings: Settings) -> Iterator[None]:
     }
     cluster.apply(service, api)
     try:
-        cluster.run("wait", "--for=condition=Available", f"apiservice/{METRIC}", "--timeout=60s")
+        cluster.run("wait", "--for=condition=Available", f"apiservice/{METRIC}", "--timeout=180s")
         yield
     finally:
         cluster.run("delete", "apiservice", METRIC)
@@ -77,7 +77,7 @@ def test_workers_come_with_the_lag_that_the_broker_tells_and_go_with_it(stack: S
         assert '"role": "worker"' in namespace.run("get", "--raw", asked).replace('":"', '": "')
         with worker(settings, "worker") as real:
             real.wait_ready()
-            topics.wait_drained(settings, "worker", 60)
+            topics.wait_drained(settings, "worker")
             until(lambda: calm(namespace, 1), "none waits any more", 180, pause=3)
             until(lambda: replicas(namespace) == {"worker": 0}, "nothing is to do", 120)
         assert running.complaints() == []

@@ -40,7 +40,7 @@ def a_token_that_is_refused_after_a_connection_is_the_reason_of_the_gap(stack: S
         simulator.fault("end", wire="x")
         until(lambda: tracking.state(settings) == "refused", "it says that it is refused")
         until(lambda: outages(settings)[-1].until > outages(settings)[-1].since, "the outage is told again", pause=0.5)
-        (gap,) = tracking.heard(settings, "flood").gaps
+        (gap,) = tracking.gaps(settings)
         assert gap.goes_on
         assert "401" in gap.reasons[-1].why
         assert "closed the connection" in gap.why
@@ -49,9 +49,7 @@ def a_token_that_is_refused_after_a_connection_is_the_reason_of_the_gap(stack: S
             lambda: [one for one in outages(settings) if "401" in one.why and one.ended], "the refusal is over"
         )
         assert refused.ended == "connected"
-        (gap,) = until(
-            lambda: [one for one in tracking.heard(settings, "flood").gaps if not one.goes_on], "the gap is over"
-        )
+        (gap,) = until(lambda: [one for one in tracking.gaps(settings) if not one.goes_on], "the gap is over")
         assert (gap.reasons[-1].why, gap.reasons[-1].since) == (refused.why, refused.since)
         simulator.push(tracking.stream(5, 100))
         tracking.wait_stored(settings, "flood", tracking.due(simulator, settings, "flood"))
@@ -101,7 +99,7 @@ def what_x_is_not_asked_for_is_said_with_its_time(stack: Stack) -> None:
         (without,) = heard.without
         assert without.goes_on
         assert long in without.what
-        assert heard.gaps == []
+        assert tracking.gaps(settings) == []
         accepted(settings, command("edit", "flood", definition=Definition(keywords=("rotwasser",))))
         until(lambda: not tracking.heard(settings, "flood").without[0].goes_on, "it is over")
         refused = until(

@@ -80,7 +80,9 @@ def wait_told(hook: Hook, *names: str, seconds: float = 90) -> None:
 def starling(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STARLING_")}
     env = inherited | environment(settings)
-    return subprocess.run([str(STARLING), *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [str(STARLING), *arguments], env=env, capture_output=True, text=True, timeout=180, check=False
+    )
 
 
 @scenarios.add

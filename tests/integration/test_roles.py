@@ -90,7 +90,7 @@ def of_rivals_that_start_at_the_same_moment_the_one_that_does_more_ends(stack: S
             first.wait_ready()
             events.accepted(settings, events.create("once", keywords=("x",)))
             with worker(settings, Role.ALL, starling_with(BLIND_BEFORE_JOINING)) as late:
-                assert late.process.wait(60) == 1
+                assert late.process.wait(180) == 1
                 (said,) = [entry for entry in late.complaints() if entry["event"] == "worker gives up"]
                 assert "role all would do the work of role manager a second time" in said["why"]
             assert first.alive()
@@ -277,7 +277,7 @@ NEVER_SOUGHT = """
 @scenarios.add
 def a_worker_that_does_not_hear_where_it_was_ends(stack: Stack) -> None:
     with place(stack) as settings, worker(settings, Role.WORKER, starling_with(NEVER_SOUGHT)) as process:
-        assert process.process.wait(60) == NOT_REACHABLE
+        assert process.process.wait(180) == NOT_REACHABLE
         assert "Kafka has not answered within" in process.log
 
 
@@ -426,7 +426,7 @@ def a_worker_whose_stop_is_overtaken_by_a_rebalance_leaves_its_group_calmly(stac
             leaves.process.terminate()
             until(lambda: "App]: Stopping" in leaves.log, "it has heard that it is to stop")
             stays.thaw()
-            assert leaves.process.wait(60) == 0
+            assert leaves.process.wait(180) == 0
             assert asyncio.run(groups.members(settings, Role.MANAGER)) == remaining
             assert leaves.complaints() == []
 
@@ -438,7 +438,7 @@ def _post(number: int) -> Raw:
 def _starling(settings: Settings, *args: str) -> subprocess.CompletedProcess[str]:
     (port,) = free_ports(1)
     given = os.environ | environment(settings) | {"STARLING_WEB_PORT": str(port)}
-    return subprocess.run([STARLING, *args], env=given, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([STARLING, *args], env=given, capture_output=True, text=True, timeout=180, check=False)
 
 
 together = scenarios.fixture()

@@ -38,7 +38,7 @@ async def _find(settings: Settings, code: str, asked: Search, size: int) -> list
 
 
 async def _connected(archive: Archive, code: str) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             await archive.tags(code)
         except Unavailable:

@@ -82,7 +82,7 @@ async def evict(settings: Settings, role: str, dead: set[str]) -> None:
     """
     group = app_id(Role(role), settings)
     async with admin(settings) as client:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not await _members(client, group) - dead:  # noqa: ASYNC110 -- nobody tells
                 await asyncio.sleep(0.05)
         for member in dead:

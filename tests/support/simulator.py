@@ -107,11 +107,11 @@ class Simulator:
         assert answer.status == 200
         return answer
 
-    def wait(self, truth: Callable[[dict[str, Any]], Any], what: str, seconds: float = 30) -> dict[str, Any]:
+    def wait(self, truth: Callable[[dict[str, Any]], Any], what: str, seconds: float = 90) -> dict[str, Any]:
         """The first state of which something is true."""
         return until(lambda: state if truth(state := self.state()) else None, what, seconds, pause=0.02)
 
-    def wait_connected(self, wire: str = "x", seconds: float = 30) -> None:
+    def wait_connected(self, wire: str = "x", seconds: float = 90) -> None:
         """Return once somebody listens."""
         until(lambda: self.connections(wire), f"somebody listens to {wire}", seconds, pause=0.02)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Any
 
 from app.clients.compacted import read_compacted
 from app.domain.coverage import Entry, Interval, SourceStatus, entry, intervals_of, statuses_of
-from app.domain.heard import Heard, coverage
+from app.domain.heard import Gap, Heard, coverage
 from app.domain.posts import Post, read
+from app.domain.reasons import NOT_YET
 from app.settings import Settings
 from app.topics import COVERAGE, RAW
 from tests import builders
@@ -79,10 +81,25 @@ def heard(settings: Settings, code: str) -> Heard:
     return found
 
 
+def gaps(settings: Settings) -> list[Gap]:
+    """What the only source has not heard of `flood`, but for the time that a busy machine takes to connect at first."""
+    return [
+        Gap(later[0].since, gap.until, later, gap.goes_on)
+        for gap in heard(settings, "flood").gaps
+        if (later := tuple(dropwhile(lambda reason: reason.why == NOT_YET, gap.reasons)))
+    ]
+
+
 def state(settings: Settings) -> str:
     """The state of the only source."""
     _, statuses = ledger(settings)
     return statuses[0].state if statuses else ""
+
+
+def told(settings: Settings) -> list[SourceStatus]:
+    """Each status that was ever told: of some there may be newer ones before anybody looks."""
+    records = sorted(topics.read(settings, COVERAGE), key=lambda record: record.timestamp)
+    return statuses_of(entry(record.value) for record in records if record.value is not None)
 
 
 def stored(settings: Settings, code: str) -> set[str]:

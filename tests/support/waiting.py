@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(truth: Callable[[], T], what: str | Callable[[], str], seconds: float = 60, pause: float = 0.1) -> T:
+def until(truth: Callable[[], T], what: str | Callable[[], str], seconds: float = 120, pause: float = 0.1) -> T:
     """The first true value of `truth`. `what` may be made when it is needed: to say what is there instead."""
     deadline = time.monotonic() + seconds
     while not (value := truth()):

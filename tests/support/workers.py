@@ -71,7 +71,7 @@ class Worker:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of one of its pages; NO_ANSWER where it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -81,7 +81,7 @@ class Worker:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def wait_ready(self, seconds: float = 60) -> Worker:
+    def wait_ready(self, seconds: float = 180) -> Worker:
         """Return once /readyz says so."""
 
         def ready() -> bool:

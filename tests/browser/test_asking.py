@@ -36,11 +36,13 @@ def test_keywords_are_tried_on_posts_that_are_kept(site: Site, look: Look) -> No
 
         def tried() -> bool:
             """A preview reads for some seconds only, in which a loaded machine may come to none of the posts."""
-            page.get_by_role("button", name="Try").click()
-            page.wait_for_timeout(4000)
+            button = page.get_by_role("button", name="Try")
+            with page.expect_response("**/api/v1/preview", timeout=60_000):
+                button.click()
+            expect(button).to_be_enabled()  # it is not, until the answer is shown
             return samples.count() == 2
 
-        until(tried, "both posts are found", pause=8)
+        until(tried, "both posts are found", 120, pause=8)
         bursts = samples.filter(has_text="bursts")
         expect(bursts.locator(".post-text")).to_have_text(HOSTILE.format(word=word))
         expect(bursts.locator("mark")).to_have_text([word, "bursts"])

@@ -14,6 +14,7 @@ from tests.browser.site import FLOWS, LOOKS, Look, Site, beside, check
 from tests.support import events
 
 NAME = "سيل 洪水 <script>alert(1)</script>"
+WRITTEN_MS = 120_000  # a process of its own is started for it
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_an_export_is_followed_fetched_and_removed(site: Site, code: str, look: 
         expect(page.get_by_text(NAME).first).to_be_visible()
         ask(page, "csv")
         row = page.locator("[data-export]").first
-        expect(row).to_have_attribute("data-state", "done")
+        expect(row).to_have_attribute("data-state", "done", timeout=WRITTEN_MS)
         found = {}
         for name in ("File of", "Manifest of"):
             with page.expect_download() as fetched:
@@ -80,5 +81,5 @@ def test_the_page_is_usable_on_every_screen(site: Site, code: str, look: Look) -
         page.goto(f"/events/{code}/exports")
         page.get_by_text("Only some posts").click()
         ask(page, "ids")
-        expect(page.locator("[data-export]").first).to_have_attribute("data-state", "done")
+        expect(page.locator("[data-export]").first).to_have_attribute("data-state", "done", timeout=WRITTEN_MS)
         check(page)

@@ -45,11 +45,20 @@ def collecting(site: Site, word: str) -> str:
     return f"/events/{word}"
 
 
-def send(running: Chain, word: str, count: int, first: int, text: str = "the {word} rises", **more: object) -> None:
-    now = int(time.time() * 1000)
+def send(
+    running: Chain,
+    word: str,
+    count: int,
+    first: int,
+    text: str = "the {word} rises",
+    at: int | None = None,
+    **more: object,
+) -> None:
+    """Posts of this moment, or of the one given: milliseconds since 1970."""
+    at = at or int(time.time() * 1000)
     lines = [
         builders.line(
-            builders.status(f"{text.format(word=word)} {number}", id=builders.snowflake(now, sequence=number), **more)
+            builders.status(f"{text.format(word=word)} {number}", id=builders.snowflake(at, sequence=number), **more)
         )
         for number in range(first, first + count)
     ]
@@ -78,18 +87,19 @@ def test_what_its_author_calls_sensitive_is_closed_until_somebody_opens_it(runni
 def test_posts_arrive_can_be_held_and_are_shown_as_they_are(running: Chain, site: Site, look: Look) -> None:
     word = f"rotwasser{look.width}"
     path = collecting(site, word)
+    now = int(time.time() * 1000)  # an hour that ends between them would make two bars of them
     with site.visit(look=look) as page:
         page.goto(path)
         expect(page.locator("h1")).to_have_text(NAME)
         expect(page.locator("#stream-state")).to_have_text("Live.")
-        send(running, word, 1, 1, HOSTILE, entities={"media": [builders.picture()]})
+        send(running, word, 1, 1, HOSTILE, now, entities={"media": [builders.picture()]})
         expect(page.locator("#posts .text")).to_have_text(f"{HOSTILE.format(word=word)} 1")
         expect(page.locator(".figures")).to_contain_text("1 posts")
         link = page.get_by_role("link", name="Open the post")
         expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
         expect(page.locator("#posts img")).to_have_count(0)
         page.get_by_role("button", name="Hold").click()
-        send(running, word, 3, 10)
+        send(running, word, 3, 10, at=now)
         expect(page.locator("#stream-state")).to_have_text("Held: 3 more have come.")
         expect(page.locator("#posts > li")).to_have_count(1)
         page.get_by_role("button", name="Hold").click()

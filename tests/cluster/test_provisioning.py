@@ -73,7 +73,8 @@ def test_events_start_trackers_and_workers_and_end_them(stack: Stack, namespace:
 
 def _told(running: Worker) -> dict[str, tuple[int | None, str]]:
     """Replicas of each role, and why, as the API tells them; none before the cluster was first looked at."""
-    if (provisioned := json.loads(running.get("/api/v1/system")[1])["provisioned"]) is None:
+    _, body = running.get("/api/v1/system")
+    if not body or (provisioned := json.loads(body)["provisioned"]) is None:
         return {}
     return {one["role"]: (one["replicas"], one["wanted"]["why"]) for one in provisioned["roles"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -135,9 +136,21 @@ def _told(running: Chain, code: str) -> list[str]:
     return [key for key in topics.published(running.settings)[1] if key.startswith(f"{code}|")]
 
 
-def test_rows_written_while_a_purge_runs_are_removed_too(stack: Stack) -> None:
+def test_rows_written_while_a_purge_runs_are_removed_too(stack: Stack, tmp_path: Path) -> None:
     """What a normalizer has begun to write it writes; its bucket stands on the list only if it did before."""
-    slow = starling_with("import agents.purging; agents.purging.PURGE_AGAIN_SECONDS = 12.0")
+    gate = tmp_path / "gate"
+    slow = starling_with(f"""
+        import pathlib, time
+        import agents.purging
+        purge_rows = agents.purging.purge_rows
+
+        def held(*arguments, and_list):
+            purge_rows(*arguments, and_list=and_list)
+            while not and_list and not pathlib.Path({str(gate)!r}).exists():
+                time.sleep(0.05)
+
+        agents.purging.purge_rows = held
+    """)
     with chain(stack, "manager", "worker", commands={"manager": slow}) as running:
         settings = running.settings
         events.accepted(settings, events.create("late", keywords=("late",)))
@@ -154,7 +167,8 @@ def test_rows_written_while_a_purge_runs_are_removed_too(stack: Stack) -> None:
                     ["late", bucket, "1"],
                 )
         assert held(running, "late")[TWEET] == 1
-        assert events.events(settings)["late"].status == "purging", "else the test has come too late"
+        assert events.events(settings)["late"].status == "purging"
+        gate.touch()
         purge.join()
         assert held(running, "late") == dict.fromkeys(TABLES, 0)
         running.check_calm()

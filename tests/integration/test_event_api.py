@@ -173,6 +173,7 @@ def what_was_told_to_have_failed_is_not_carried_out_later(stack: Stack) -> None:
         asked.wait_ready()
         frozen.wait_ready()
         ada = api(asked, "ada", "admin")
+        until(lambda: _shares(ada) == [2, 2], "each owns half of the partitions")
         until(lambda: all(_made(ada, code) for code in codes), "both decide", 120)
         frozen.freeze()
         with ThreadPoolExecutor(len(codes)) as pool:
@@ -184,6 +185,12 @@ def what_was_told_to_have_failed_is_not_carried_out_later(stack: Stack) -> None:
             assert again["version"] == (3 if status == 200 else 2), "what failed was not carried out"
             history = ada.get(f"{EVENTS}/{code}/history")["changes"]
             assert ("dike" in str(history)) == (status == 200)
+
+
+def _shares(ada: Api) -> list[int]:
+    """How many partitions of commands each manager tells to own."""
+    found = ada.get("/api/v1/system")["processes"]
+    return [len(one.get("partitions", {}).get("event_commands", [])) for one in found]
 
 
 def _made(ada: Api, code: str) -> bool:

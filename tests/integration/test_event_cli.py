@@ -24,11 +24,13 @@ from app.settings import Settings
 from app.topics import EVENTS
 from tests.support import commands, events, rows, topics
 from tests.support.commands import Ran
+from tests.support.patched import starling_with
 from tests.support.place import place
 from tests.support.waiting import until
 from tests.support.workers import Worker, worker
 
 EDITS = 80
+PURGES_LONG = starling_with("import agents.purging; agents.purging.PURGE_AGAIN_SECONDS = 15.0")
 Event = Callable[..., Ran]
 
 
@@ -40,7 +42,7 @@ def settings(stack: Stack) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module", autouse=True)
 def manager(settings: Settings) -> Iterator[Worker]:
-    with worker(settings, "manager") as started:
+    with worker(settings, "manager", PURGES_LONG) as started:
         yield started.wait_ready()
 
 
@@ -114,7 +116,7 @@ def test_a_purge_removes_rows_and_frees_the_code(event: Event, settings: Setting
     assert refused.status == 1
     assert refused.err.splitlines()[-1].endswith("not confirmed, nothing was done (--yes does not ask)")
     # Shorter than the purge takes: it is seen to be at work, and waited for.
-    purged = event("purge", "to-purge", "--yes", command_timeout=2.5)
+    purged = event("purge", "to-purge", "--yes", command_timeout=10)
     assert purged.status == 0
     assert purged.out == "purged event to-purge: its rows are removed, its code is free\n"
     for table in (TWEET, TWEET_RAW, EVENT_BUCKET):
@@ -189,16 +191,14 @@ def test_edits_are_made_once_each_though_the_manager_is_killed(settings: Setting
 
     async def edit_and_kill() -> list[Answer]:
         async with commander(settings) as sender:
-            for edit in edits[:5]:
-                await sender.send(edit)
-            answers = [await sender.answer(edits[0])]
-            for edit in edits[5:]:
-                await sender.send(edit)
+            # In one go: to make them takes the manager a hundred times as long.
+            await asyncio.gather(*(sender.send(edit) for edit in edits))
+            answers = [await sender.answer(edit) for edit in edits[:10]]
             manager.kill()
             reached = (await read_events(settings))["busy"].version
             assert 1 < reached <= EDITS, "killed in the middle"
-            manager.restart()
-            return answers + [await sender.answer(edit, 60) for edit in edits[1:]]
+            manager.restart(PURGES_LONG)
+            return answers + [await sender.answer(edit, 60) for edit in edits[10:]]
 
     answers = asyncio.run(edit_and_kill())
     assert [answer.version for answer in answers] == list(range(2, EDITS + 2))

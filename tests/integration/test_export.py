@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -31,7 +32,29 @@ DAY_MS = 86_400_000
 DAYS = 12  # as many buckets
 NAME = "سيل 洪水 <script>alert(1)</script>"
 TEXTS = ["flood =1+1", "=flood()", "flood سيل", "洪水 flood", 'flood "quoted", with\ncommas', "@mill flood", "dike <b>"]
-SLOW = exporting.slow_manager()
+
+
+def slow_manager(hold: Path) -> list[str]:
+    """A manager whose exports are written slowly, and come no further than their fourth bucket while there is `hold`.
+
+    The rows of that one are written by then, and not yet kept.
+    """
+    held = dedent(f"""
+        import pathlib
+        read = []
+        def held(self, bucket):
+            yield from slow(self, bucket)
+            read.append(bucket)
+            while len(read) == 4 and pathlib.Path({str(hold)!r}).exists():
+                time.sleep(0.05)
+        job.Chooser.pages = held
+    """)
+    child = dedent(exporting.SLOW) + held + "from app.exporting.__main__ import main\nmain()\n"
+    return starling_with(f"""
+        import sys
+        from app.exporting import process
+        process.COMMAND = (sys.executable, "-c", {child!r})
+    """)
 
 
 def posts() -> list[Raw]:
@@ -52,9 +75,23 @@ def posts() -> list[Raw]:
 
 
 @pytest.fixture(scope="module")
-def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+def hold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hold") / "hold"
+
+
+@pytest.fixture
+def held(hold: Path) -> Iterator[Path]:
+    """The file that holds exports back; it is there."""
+    hold.touch()
+    yield hold
+    hold.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def running(stack: Stack, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A worker with a stored event; its manager writes exports slowly."""
-    with chain(stack, "all", commands={"all": SLOW}, export_dir=tmp_path_factory.mktemp("x")) as made:
+    slow = {"all": slow_manager(hold)}
+    with chain(stack, "all", commands=slow, export_dir=tmp_path_factory.mktemp("x")) as made:
         definition = {"keywords": ("flood", "dike", "nothing"), "name": NAME}
         events.accepted(made.settings, events.create("flood", **definition))
         made.send(*posts())
@@ -269,6 +306,7 @@ def test_a_manager_writes_what_is_asked_for(running: Chain, tmp_path: Path) -> N
     until(lambda: not (store.root / asked.id).exists(), "its file is removed")
 
 
+@pytest.mark.usefixtures("held")
 def test_an_export_that_runs_is_broken_off(running: Chain) -> None:
     asked = exporting.ask(running.settings, "flood", Wish(format="jsonl"))
     exporting.wait(running.settings, asked, "running")
@@ -299,7 +337,7 @@ def test_an_export_of_an_event_without_posts_is_a_file_too(running: Chain, tmp_p
     assert exporting.csv_rows(tmp_path / "csv") == []
 
 
-def test_a_manager_that_is_killed_goes_on_with_its_exports(running: Chain, tmp_path: Path) -> None:
+def test_a_manager_that_is_killed_goes_on_with_its_exports(running: Chain, held: Path, tmp_path: Path) -> None:
     settings = running.settings
     exporting.exported(settings, tmp_path / "f.parquet", "flood", "parquet")
     asked = exporting.ask(settings, "flood", Wish(format="parquet"))
@@ -309,7 +347,8 @@ def test_a_manager_that_is_killed_goes_on_with_its_exports(running: Chain, tmp_p
     manager.kill()
     parts = {path.name: path.stat().st_ino for path in part.glob("part-*")}
     until(lambda: _unlocked(part), "its process has ended with it")
-    manager.restart(SLOW)
+    held.unlink()
+    manager.restart(manager.command)
     manager.wait_ready()
     exporting.wait(settings, asked, "done")
     assert "part-000001.parquet" in parts

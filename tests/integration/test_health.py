@@ -73,6 +73,19 @@ SLOW_VIEW = """
 
     view.has_reached = late
 """
+WRITES_SLOWLY = """
+    import asyncio
+    from app.clients.cassandra import Writer
+    from cassandra.query import BatchStatement
+    execute = Writer._execute
+
+    async def slowly(self, statement, state):
+        if isinstance(statement, BatchStatement):
+            await asyncio.sleep(0.1)
+        return await execute(self, statement, state)
+
+    Writer._execute = slowly
+"""
 
 
 scenarios = Together(at_once=8)
@@ -221,10 +234,13 @@ def an_index_that_stands_still_is_not_healthy(stack: Stack) -> None:
         status, body = until(lambda: _unhealthy(stuck), "it is seen to stand still")
         assert status == 503
         assert all(name.startswith(full_name(CLASSIFIED, settings)) for name in body["stalled"])
-        assert reply(well, "/healthz") == (200, {"healthy": True, "stalled": []})
+        # A loaded machine may keep it from its share as long as `STALL`, but not for ever.
+        fine = 200, {"healthy": True, "stalled": []}
+        until(lambda: reply(well, "/healthz") == fine, "the other one is healthy beside it")
+        assert _unhealthy(stuck)
         stuck.kill()
         topics.wait_drained(settings, "indexer")
-        assert reply(well, "/healthz") == (200, {"healthy": True, "stalled": []})
+        until(lambda: reply(well, "/healthz") == fine, "it is healthy with the other one's share")
 
 
 def _stalled(asked: Worker) -> float:
@@ -276,8 +292,7 @@ def while_cassandra_is_away_offsets_stand_still_and_nothing_is_lost(stack: Stack
         until(lambda: len(stored(settings)) > 0, "it writes")
         way.cut()
         until_it_waits(waiting)
-        time.sleep(2)  # a commit of what was written before the cut
-        before = topics.offsets(settings, "worker", [CLASSIFIED]), stored(settings)
+        before = until(lambda: _at_rest(settings), "what was written before the cut is committed")
         topics.send(settings, posts(400, first=400))
         end = time.monotonic() + 10
         while time.monotonic() < end:
@@ -294,6 +309,13 @@ def while_cassandra_is_away_offsets_stand_still_and_nothing_is_lost(stack: Stack
         assert len(stored(settings)) == 800
         until(lambda: reply(waiting, "/readyz")[0] == 200, "ready again")
         assert sum(part.posts for part in topics.activity(settings, "worker").values()) == 800
+
+
+def _at_rest(settings: Settings) -> tuple[dict[TopicPartition, topics.Offsets], set[str]] | None:
+    """Offsets and rows, if they stay as they are for longer than a commit may be due."""
+    before = topics.offsets(settings, "worker", [CLASSIFIED]), stored(settings)
+    time.sleep(5)
+    return before if before == (topics.offsets(settings, "worker", [CLASSIFIED]), stored(settings)) else None
 
 
 @scenarios.add
@@ -365,7 +387,7 @@ def metrics_tell_each_figure_and_its_meaning(stack: Stack) -> None:
 def sigterm_under_load_ends_at_once_and_loses_nothing(stack: Stack) -> None:
     """The prototype's automatic commits had moved past what was not yet stored."""
     role = "worker"
-    with place(stack, batch_records=4) as settings, worker(settings, role) as ending:
+    with place(stack, batch_records=4) as settings, worker(settings, role, starling_with(WRITES_SLOWLY)) as ending:
         start(settings)
         ending.wait_ready()
         topics.send(settings, packed(posts(4000), 4))

@@ -39,10 +39,10 @@ def test_processes_tell_their_partitions_and_versions_and_take_their_leave(stack
                 lambda: (
                     sum("raw_tweets" in one.partitions for one in there(settings)) == 2
                     and partitions(there(settings), "raw_tweets") == [0, 1, 2, 3]
+                    and partitions(there(settings), "classified_tweets") == [0, 1, 2, 3]
                 ),
-                "two classifiers share the raw partitions",
+                "two classifiers share the raw partitions, and the normalizer has all of its own",
             )
-            assert partitions(there(settings), "classified_tweets") == [0, 1, 2, 3]
             events.accepted(settings, events.create("flood", keywords=("flood",)))
             flood = events.events(settings)["flood"]
             until(

@@ -146,12 +146,12 @@ def test_the_command(settings: Settings, tmp_path: Path) -> None:
     def starling(*args: str) -> commands.Ran:
         return commands.run(settings, tmp_path, "event", "preview", *args)
 
-    told = starling("-k", "flood", "-k", "fire")
+    told = starling("-k", "flood", "-k", "fire", "--seconds", "60")
     assert (told.status, told.err) == (0, "")
     assert "of 6,000 posts match" in told.out
     assert "bluesky 6,000" in told.out
     assert "@mill_watch flood, fire" in told.out
-    as_json = json.loads(starling("-k", "flood", "--posts", "500", "--json").out)
+    as_json = json.loads(starling("-k", "flood", "--posts", "500", "--seconds", "60", "--json").out)
     assert as_json["basis"]["stopped_by"] == "posts"
     assert as_json["samples"][0]["text"][0] == {"text": "flood", "marked": True}
     for wrong, said in (

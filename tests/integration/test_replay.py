@@ -112,7 +112,8 @@ def test_an_interrupted_replay_goes_on_where_it_stopped(
     path = str(write(tmp_path / name, rows))
     sent = 0
     for number, (sign, status) in enumerate(((signal.SIGINT, 130), (signal.SIGTERM, 143))):
-        running = commands.start(settings, tmp_path, "replay", path, "--rate", str(RATE))
+        # So slow that both interruptions come before the end, however long a look at the topic takes.
+        running = commands.start(settings, tmp_path, "replay", path, "--rate", "100")
         topic.wait(sent)
         running.send_signal(sign)
         ran = commands.finish(running)

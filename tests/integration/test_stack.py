@@ -25,6 +25,7 @@ from app.local.server import free_ports, refuse_taken
 from app.local.stack import Stack
 from app.local.supervise import Supervisor
 from app.settings import Settings
+from tests.support.waiting import until
 
 STARLING = Path(sys.executable).with_name("starling")
 
@@ -57,7 +58,7 @@ async def topics(stack: Stack, create: str | None = None) -> list[str]:
 def starling(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "STARLING_STATE_DIR": str(directory)}
     return subprocess.run(
-        [STARLING, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [STARLING, *arguments], env=environment, capture_output=True, text=True, timeout=400, check=False
     )
 
 
@@ -169,10 +170,7 @@ def test_a_recycled_pid_is_not_killed(tmp_path: Path) -> None:
 def test_a_process_that_ignores_the_request_is_killed_with_its_children(tmp_path: Path) -> None:
     script = "trap '' TERM; sleep 60 & echo $!; wait; wait"
     process = spawn(["/bin/sh", "-c", script], tmp_path / "out")
-    deadline = time.monotonic() + 5
-    while not (tmp_path / "out").read_text().strip() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child = int((tmp_path / "out").read_text())
+    child = int(until((tmp_path / "out").read_text, "it has told its child"))
     process.stop(patience=0.3)
     assert not process.alive()
     with pytest.raises(ProcessLookupError):

@@ -33,13 +33,28 @@ SLOW_VIEW = """
 
     AIOKafkaConsumer.getmany = slowly
 """
+# However long the worker takes to start, it classifies something before its view holds an event.
 NO_WAIT = """
+    import agents.classification
     from app.clients.view import View
 
     async def at_once(self):
         return None
 
     View.wait_complete = at_once
+    classify, classified = agents.classification.classify, asyncio.Event()
+
+    def noted(*arguments):
+        classified.set()
+        return classify(*arguments)
+
+    async def later(self, *partitions, **limits):
+        if any(partition.topic.endswith("-events") for partition in self.assignment()):
+            await classified.wait()
+        return await slowly(self, *partitions, **limits)
+
+    agents.classification.classify = noted
+    AIOKafkaConsumer.getmany = later
 """
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 import msgspec
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from app.clients.cassandra import session
@@ -16,6 +16,8 @@ from app.clients.migrate import migrate
 from app.domain.events import Event
 from app.settings import Settings
 from app.topics import EVENTS, MAX_RECORD_BYTES, full_name
+
+_LEADER_SECONDS = 30.0
 
 
 class Broker:
@@ -41,7 +43,17 @@ class Broker:
         return bool(found.state == ConsumerGroupState.STABLE and found.members)
 
     def ends(self, topic: str) -> dict[int, int]:
-        """End offset of each partition."""
+        """End offset of each partition. A broker that stood still is not sure for a moment that it leads any."""
+        deadline = time.monotonic() + _LEADER_SECONDS
+        while True:
+            try:
+                return self._ends(topic)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def _ends(self, topic: str) -> dict[int, int]:
         partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions
         asked = self._admin.list_offsets({TopicPartition(topic, number): OffsetSpec.latest() for number in partitions})
         return {partition.partition: future.result().offset for partition, future in asked.items()}

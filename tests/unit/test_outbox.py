@@ -76,6 +76,7 @@ def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(outbox, "producer", producer)
     monkeypatch.setattr(outbox, "WAITING_BYTES", MOST)
+    monkeypatch.setattr(outbox, "_SLOW_SECONDS", 0.05)
     monkeypatch.setattr(outbox, "FLYING_BYTES", 10 * SIZE)
     monkeypatch.setattr(outbox, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(outbox, "_STOP_SECONDS", 0.1)
@@ -98,6 +99,41 @@ async def test_what_a_slow_kafka_does_not_take_goes_to_the_disk_in_order(tmp_pat
             await box.room()
     assert drained(Spool(tmp_path, 10**8)) == sent
     assert kept == sent
+
+
+async def test_a_source_that_is_faster_than_kafka_waits_and_nothing_goes_by_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    takes = asyncio.Event()
+
+    class Busy:
+        async def send(self, topic: str, value: bytes, *_: Any, **__: Any) -> asyncio.Future[Any]:
+            await takes.wait()
+            sent.append(value)
+            return _taken(topic)
+
+    _send_by(Busy(), monkeypatch)
+    monkeypatch.setattr(outbox, "WAITING_BYTES", MOST)
+    monkeypatch.setattr(outbox, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "_SLOW_SECONDS", 3600.0)
+    box = Outbox(
+        Settings(), cast(Lease, Held()), Spool(tmp_path, 10**8), History(Settings(), {}), ledger_view(Settings())
+    )
+    parcels = [parcel(number) for number in range(60)]
+    async with box, asyncio.timeout(30):
+        for one in parcels:
+            box.put(one)
+        room = asyncio.ensure_future(box.room())
+        for _ in range(100):  # looks
+            await asyncio.sleep(0)
+        assert not room.done()
+        takes.set()
+        await room
+        while box.oldest_ms is not None:  # noqa: ASYNC110 -- it tells nobody
+            await asyncio.sleep(0)
+    assert sent == [one.value for one in parcels]
+    assert box.end == 1, "no file was ever begun"
 
 
 async def test_while_the_disk_is_being_sent_what_comes_goes_behind_it(

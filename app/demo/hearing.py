@@ -76,7 +76,8 @@ def checks(due: Told, rows: Counter[str], heard: Heard) -> list[Check]:
         any(gap.since / 1000 - _MARGIN <= at <= gap.until / 1000 + _MARGIN for gap in heard.gaps)
         for at in due.missed.values()
     )
-    sent, gaps = len(due.sent), sum(gap.why != NOT_YET for gap in heard.gaps)
+    sent = len(due.sent)
+    gaps = sum(any(reason.why != NOT_YET for reason in gap.reasons) for gap in heard.gaps)
     return [
         Check("live: sent → rows", sent, rows.total(), rows == Counter(due.sent)),
         Check("live: sent → heard, by the ledger", sent, heard.posts, heard.posts == sent),

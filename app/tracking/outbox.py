@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -45,7 +46,7 @@ from app.tracking.standing import still_to_tell, without_lost
 log = logging.getLogger(__name__)
 
 FLYING_BYTES = 16 * 1024 * 1024
-# Beyond this the source is not read any more, until the disk has taken some.
+# Beyond this the source is not read any more, until Kafka or the disk has taken some.
 WAITING_BYTES = 64 * 1024 * 1024
 SPOOL_AFTER_SECONDS = 1.0  # what waits longer is safer on disk
 # The same, while the last file of the spool is being sent, which takes a second or two.
@@ -242,12 +243,14 @@ class Outbox(Service):
     async def _rest(self) -> None:
         """Wait for something to do, and see what has landed meanwhile."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._some.wait(), 1.0)
+            async with asyncio.timeout(1.0):  # `wait_for` may swallow that it is to go on by way of the disk
+                await self._some.wait()
         self._settle()
 
     async def _send_waiting(self, client: AIOKafkaProducer) -> None:
         while self._waiting and self._lease.sure and self._spool.empty and not self._stopped_sending:
             self._settle()
+            await self._send_passing(client)
             if self._doubtful:
                 await self._send_doubtful(client)
                 continue
@@ -272,7 +275,10 @@ class Outbox(Service):
 
     async def _send_passing(self, client: AIOKafkaProducer) -> None:
         while self._passing and self._lease.sure and not self._stopped_sending:
-            await self._hand_over(client, self._passing.pop(next(iter(self._passing))))
+            key, parcel = next(iter(self._passing.items()))
+            await self._hand_over(client, parcel)
+            if self._passing[key] is parcel:
+                del self._passing[key]
 
     async def _send_spooled(self, client: AIOKafkaProducer) -> None:
         """Send the oldest file of the spool."""
@@ -287,8 +293,12 @@ class Outbox(Service):
             return
         self._unread, self.unread = 0, None
         await self._send_rest(client, parcels)
-        await asyncio.to_thread(self._spool.drop_first)
-        self.full, self._in_time = None, monotonic()  # it has room again
+        self._in_time = inf  # what waits is not late while the last file is removed, however long that takes
+        try:
+            await asyncio.to_thread(self._spool.drop_first)
+        finally:
+            self._in_time = monotonic()
+        self.full = None  # it has room again
         log.info("spooled posts are in Kafka", extra={"records": len(parcels), "bytes_left": self._spool.size})
 
     async def _send_rest(self, client: AIOKafkaProducer, parcels: list[Parcel]) -> None:

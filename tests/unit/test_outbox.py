@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import msgspec
@@ -202,6 +204,45 @@ async def test_however_much_comes_while_the_disk_is_being_sent_that_ends(
         while box.spooled or box.oldest_ms is not None:  # noqa: ASYNC110 -- it tells nobody
             await asyncio.sleep(0)
     assert sent == [one.value for one in waited]
+
+
+async def test_what_has_waited_for_the_last_file_is_sent_as_it_comes_however_long_that_takes_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    waited, gone = parcel(1), threading.Event()
+
+    class Slow(Spool):
+        def drop_first(self) -> None:
+            super().drop_first()
+            assert gone.wait(30)
+
+    class Willing:
+        async def send(self, topic: str, value: bytes, *_: Any, **__: Any) -> asyncio.Future[Any]:
+            if not sent:
+                box.put(waited)
+                box._in_time = monotonic() - 3600  # so long ago it began
+                box._waiting[0] = box._in_time, waited
+            sent.append(value)
+            return _taken(topic)
+
+    _send_by(Willing(), monkeypatch)
+    monkeypatch.setattr(outbox, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "_LAST_FILE_SECONDS", 10_000.0)
+    monkeypatch.setattr(outbox, "_SLOW_SECONDS", 60.0)
+    spool = Slow(tmp_path, 10**8)
+    spool.append([parcel(0)])
+    box = Outbox(Settings(), cast(Lease, Held()), spool, History(Settings(), {}), ledger_view(Settings()))
+    async with box, asyncio.timeout(30):
+        while not spool.empty:  # noqa: ASYNC110 -- it tells nobody
+            await asyncio.sleep(0)
+        for _ in range(100):  # looks
+            await asyncio.sleep(0)
+        gone.set()
+        while box.oldest_ms is not None:  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0)
+    assert sent == [parcel(0).value, waited.value]
+    assert box.end == 2, "no second file was begun"
 
 
 async def test_what_is_kept_behind_something_that_is_not_is_told_after_it(
@@ -457,6 +498,32 @@ async def test_how_a_source_is_goes_to_no_disk_and_the_newest_word_is_told(
         while not told:  # noqa: ASYNC110 -- it tells nobody
             await asyncio.sleep(0)
     assert told == [status("listening")]
+
+
+async def test_how_a_source_is_is_told_while_more_waits_than_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    how = status("listening")
+
+    class Outrun:
+        async def send(self, topic: str, value: bytes, *_: Any, **__: Any) -> asyncio.Future[Any]:
+            sent.append(value)
+            if len(sent) == 1:
+                box.put(Parcel(COVERAGE.name, how, [], b"x", passing=True))
+            if len(sent) < 50:
+                box.put(parcel(len(sent)))
+            return _taken(topic)
+
+    _send_by(Outrun(), monkeypatch)
+    spool = Spool(tmp_path, 10**8)
+    box = Outbox(Settings(), cast(Lease, Held()), spool, History(Settings(), {}), ledger_view(Settings()))
+    async with box, asyncio.timeout(30):
+        box.put(parcel(0))
+        while box.oldest_ms is not None:  # noqa: ASYNC110 -- it tells nobody
+            await asyncio.sleep(0)
+    assert sent.index(how) == 1
+    assert len(sent) >= 50
 
 
 async def test_an_entry_of_another_version_is_in_nobodys_way_where_something_was_lost(

@@ -53,6 +53,18 @@ def test_keywords_are_tried_on_posts_that_are_kept(site: Site, look: Look) -> No
         check(page)
 
 
+def test_keywords_cannot_be_tried_before_the_page_can_ask(site: Site) -> None:
+    with site.visit("ed", "editor") as page:
+        held: list[Route] = []
+        page.route("**/preview.js*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it
+        with page.expect_request("**/preview.js*"):
+            page.goto("/preview", wait_until="commit")
+        button = page.get_by_role("button", name="Try")
+        expect(button).to_be_disabled()
+        held[0].continue_()
+        expect(button).to_be_enabled()
+
+
 def listening(page: Page, site: Site, word: str) -> None:
     """Return once the stream hands posts over; then there is none on the page."""
     shown = page.locator("#posts > li")

@@ -11,6 +11,7 @@ let asking;
 form.id === "selection" && form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
 part("try").addEventListener("click", ask);
 part("cancel").addEventListener("click", () => asking?.abort());
+busy(false); // until here a click would be lost
 
 function lines(name) {
   return (form.elements[name]?.value ?? "").split("\n").map((line) => line.trim()).filter(Boolean);

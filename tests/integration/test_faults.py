@@ -511,7 +511,13 @@ def with_a_program_that_takes_its_place_unseen_it_does_not_fight(stack: Stack) -
                 until(lambda n=number: simulator.changes("x").count("connected") == 1 + 2 * n, "it is back", pause=0.3)
             hear(running, simulator, 5, 100 * number)
         assert len(tracking.stored(running.settings, "flood")) == 20
-        assert {why for gap in gaps(running, 3) for why in whys(gap)} == {why}
+        ends = until(
+            lambda: len(one := [one.ended for one in tracking.ledger(running.settings)[0]]) == 4 and one, "all are told"
+        )
+        assert ends == [why, why, why, None]
+        until(lambda: not any(gap.goes_on for gap in gaps_now(running)), "each gap is over")
+        # The first, back at once, may be too short for one.
+        assert [whys(gap) for gap in gaps_now(running)][-2:] == [[why], [why]]
         assert simulator.changes("x") == ["connected", *["ended evicted", "connected"] * 6]
 
 

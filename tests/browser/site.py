@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, StorageState
 
 from app.domain.people import Rank
 from tests.support.api import Api, api
@@ -103,6 +103,15 @@ def _complaint(said: ConsoleMessage) -> list[str]:
     # A form that is refused is answered by 4xx, a request that a test cuts off fails: a browser tells both as errors.
     usual = any(one in said.text for one in ("status of 4", "net::ERR_FAILED"))
     return [said.text] if said.type == "error" and not usual else []
+
+
+def opened_without(page: Page, path: str, script: str) -> list[Route]:
+    """Open a page whose script does not come before the first of these is told to `continue_`; the list fills later."""
+    held: list[Route] = []
+    page.route(f"**/{script}*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it
+    with page.expect_request(f"**/{script}*"):
+        page.goto(path, wait_until="commit")
+    return held
 
 
 def look_away(page: Page, *, away: bool = True) -> None:

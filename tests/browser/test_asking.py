@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests import builders
-from tests.browser.site import FLOWS, Look, Site, beside, check, look_away
+from tests.browser.site import FLOWS, Look, Site, beside, check, look_away, opened_without
 from tests.support import topics
 from tests.support.topics import Raw
 from tests.support.waiting import until
@@ -55,10 +55,7 @@ def test_keywords_are_tried_on_posts_that_are_kept(site: Site, look: Look) -> No
 
 def test_keywords_cannot_be_tried_before_the_page_can_ask(site: Site) -> None:
     with site.visit("ed", "editor") as page:
-        held: list[Route] = []
-        page.route("**/preview.js*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it
-        with page.expect_request("**/preview.js*"):
-            page.goto("/preview", wait_until="commit")
+        held = opened_without(page, "/preview", "preview.js")
         button = page.get_by_role("button", name="Try")
         expect(button).to_be_disabled()
         held[0].continue_()

@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests import builders
-from tests.browser.site import FLOWS, LOOKS, Look, Site, beside, check
+from tests.browser.site import FLOWS, LOOKS, Look, Site, beside, check, opened_without
 from tests.support import events, topics
 from tests.support.topics import Raw
 
@@ -95,10 +95,7 @@ def test_an_event_is_created_collects_and_is_changed(site: Site, look: Look) -> 
 
 def test_what_was_typed_before_the_script_came_gets_advice(site: Site) -> None:
     with site.visit("ed", "editor") as page:
-        held: list[Route] = []
-        page.route("**/keywords.js*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it
-        with page.expect_request("**/keywords.js*"):
-            page.goto("/new", wait_until="commit")
+        held = opened_without(page, "/new", "keywords.js")
         page.get_by_label("Keywords, one a line").fill("the")
         held[0].continue_()
         advice = page.get_by_role("list", name="Advice on the keywords")
